@@ -1,0 +1,11 @@
+"""Fixtures of all tests."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Async tests run on asyncio: that is what the services run on."""
+    return "asyncio"
