@@ -1,0 +1,33 @@
+"""Errors of the command line and the wiring: a stable `code`, a message that says the way on."""
+
+from __future__ import annotations
+
+
+class LonjaError(Exception):
+    """Base of the errors that end a command with exit code 1 and one sentence."""
+
+    code = "LONJA_ERROR"
+
+
+class PostgresNotFound(LonjaError):
+    """No PostgreSQL binaries on this machine."""
+
+    code = "POSTGRES_NOT_FOUND"
+
+
+class PostgresFailed(LonjaError):
+    """The embedded server did not start, or stopped by itself."""
+
+    code = "POSTGRES_FAILED"
+
+
+class DataDirectoryInUse(LonjaError):
+    """Another process serves this data directory."""
+
+    code = "DATA_DIRECTORY_IN_USE"
+
+
+class DataDirectoryUnusable(LonjaError):
+    """The directory cannot hold, or does not hold, a PostgreSQL cluster of ours."""
+
+    code = "DATA_DIRECTORY_UNUSABLE"
