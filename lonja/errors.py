@@ -31,3 +31,21 @@ class DataDirectoryUnusable(LonjaError):
     """The directory cannot hold, or does not hold, a PostgreSQL cluster of ours."""
 
     code = "DATA_DIRECTORY_UNUSABLE"
+
+
+class BadSettings(LonjaError):
+    """A setting that is unknown, malformed or out of range."""
+
+    code = "BAD_SETTINGS"
+
+
+class PortInUse(LonjaError):
+    """Another process listens on the port."""
+
+    code = "PORT_IN_USE"
+
+
+class NoDatabase(LonjaError):
+    """Neither a configured PostgreSQL server nor a running embedded one."""
+
+    code = "NO_DATABASE"
