@@ -1,0 +1,269 @@
+"""What an operator can set, with its unit and its default; read from YAML or built in code.
+
+Every struct is frozen and refuses names it does not know, so a typing error in a file is reported
+with its place instead of being ignored.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+import yaml
+
+from router.errors import RouterError
+
+
+class ConfigError(RouterError):
+    """A configuration file that cannot be read, or says something the router does not know."""
+
+    code: ClassVar[str] = "INVALID_ROUTER_CONFIG"
+
+    def __init__(self, source: str, reason: str) -> None:
+        self.source, self.reason = source, reason
+        super().__init__(f"router configuration {source}: {reason}")
+
+
+class _Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all groups of settings."""
+
+
+class Limits(_Settings, frozen=True):
+    """Refusals made before work is spent on an operation."""
+
+    body_bytes_max: int = 2_000_000
+    tokens_max: int = 15_000
+    depth_max: int = 60
+    aliases_max: int = 500
+    root_fields_max: int = 100
+    directives_max: int = 500
+    fields_max: int = 10_000
+    """Fields after all fragments are spread, counted without spreading them."""
+    repeats_max: int = 100
+    """Times one response key may occur in a selection set, fragments spread."""
+    errors_max: int = 20
+    """Validation errors reported at once."""
+    batch_operations_max: int = 10
+    """Operations in one HTTP request; 0 refuses batching."""
+    variables_depth_max: int = 64
+    header_bytes_max: int = 16_000
+    concurrent_requests_max: int = 1_000
+
+
+class Caches(_Settings, frozen=True):
+    """Entries kept; the least recently used goes first."""
+
+    operations_max: int = 2_000
+    operations_bytes_max: int = 20_000_000
+    """Sum of the operation texts of what is kept."""
+    tokens_max: int = 10_000
+    tokens_seconds_max: float = 60.0
+    """How long a verified token is believed without looking at its signature again."""
+
+
+class Retry(_Settings, frozen=True):
+    """Second attempts at queries whose subgraph failed; mutations are never sent twice."""
+
+    attempts_max: int = 3
+    backoff_seconds: float = 0.05
+    """Before the second attempt; doubles each time, with jitter."""
+    backoff_seconds_max: float = 2.0
+    budget_ratio: float = 0.2
+    """Retries allowed for each request made, so that a failing subgraph is not flooded."""
+    budget_burst: float = 10.0
+
+
+class Breaker(_Settings, frozen=True):
+    """When a subgraph is given up for a while."""
+
+    failure_ratio: float = 0.5
+    requests_min: int = 20
+    """Requests within the window before the ratio means anything."""
+    window_seconds: float = 10.0
+    open_seconds: float = 2.0
+
+
+class Tls(_Settings, frozen=True):
+    """Certificates for talking to a subgraph over https."""
+
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    verify: bool = True
+
+
+class SubgraphSettings(_Settings, frozen=True):
+    """How one subgraph is called. `url` overrides the one in the supergraph."""
+
+    url: str | None = None
+    headers: dict[str, str] = {}
+    """Sent with every request, after those of the client."""
+    timeout_seconds: float = 15.0
+    connect_timeout_seconds: float = 3.0
+    connections_max: int = 64
+    waiting_max: int = 1_000
+    """Requests that may wait for a connection."""
+    keepalive_seconds: float = 30.0
+    response_bytes_max: int = 50_000_000
+    share_identical: bool = True
+    """Identical queries in flight are sent once."""
+    retry: Retry | None = Retry()
+    breaker: Breaker | None = Breaker()
+    tls: Tls = Tls()
+
+
+class Cors(_Settings, frozen=True):
+    """Cross-origin requests of browsers. No origin is allowed unless named; `*` allows all."""
+
+    origins: tuple[str, ...] = ()
+    credentials: bool = False
+    methods: tuple[str, ...] = ("GET", "POST", "OPTIONS")
+    headers: tuple[str, ...] = ()
+    """Request headers allowed; empty mirrors what the browser asks for."""
+    expose_headers: tuple[str, ...] = ("x-request-id",)
+    max_age_seconds: int = 600
+
+
+class Csrf(_Settings, frozen=True):
+    """Refuse requests that a browser sends without asking first ("simple" requests)."""
+
+    enabled: bool = True
+    headers: tuple[str, ...] = (
+        "x-apollo-operation-name",
+        "apollo-require-preflight",
+        "graphql-preflight",
+    )
+    """Any one of these shows that the browser did ask, or that it is not a browser."""
+
+
+class Jwt(_Settings, frozen=True):
+    """Verification of bearer tokens. Keys come from `jwks_url`, `jwks_file` or a callable."""
+
+    jwks_url: str | None = None
+    jwks_file: str | None = None
+    algorithms: tuple[str, ...] = ("EdDSA", "ES256", "ES384", "RS256", "PS256")
+    issuers: tuple[str, ...] = ()
+    """Accepted `iss`; empty accepts any."""
+    audiences: tuple[str, ...] = ()
+    """Accepted `aud`; empty accepts any."""
+    leeway_seconds: int = 5
+    require_expiry: bool = True
+    token_bytes_max: int = 8_000
+    refresh_seconds: float = 300.0
+    """Keys are fetched again after this long."""
+    refetch_seconds_min: float = 10.0
+    """At most one fetch in this time for tokens with an unknown `kid`."""
+    fetch_timeout_seconds: float = 5.0
+
+
+class Actor(_Settings, frozen=True):
+    """The signed header that tells subgraphs who is asking; see `router.http.actor_header`."""
+
+    secret: str = ""
+    """Shared with the subgraphs, at least 32 bytes; empty sends no header."""
+    claims: tuple[str, ...] = ("sub", "sid", "roles", "scope")
+    lifetime_seconds: int = 60
+
+
+class Headers(_Settings, frozen=True):
+    """Headers handed on. Hop-by-hop headers and the actor header never are."""
+
+    request: tuple[str, ...] = (
+        "x-correlation-id",
+        "traceparent",
+        "tracestate",
+        "x-request-id",
+        "x-read-position",
+        "accept-language",
+    )
+    """Of the client's request, to every subgraph."""
+    client_ip: str | None = "x-client-ip"
+    """Header that carries the client's address to subgraphs; None sends none."""
+    client_agent: str | None = "x-client-agent"
+    """Header that carries the client's `user-agent` to subgraphs; None sends none."""
+    trust_forwarded_for: bool = False
+    """Take the client's address from `x-forwarded-for`: only behind a proxy that sets it."""
+    response: tuple[str, ...] = ("set-cookie",)
+    """Of subgraphs' answers, to the client: every value is kept, in order."""
+    not_shared: tuple[str, ...] = ("x-request-id", "traceparent", "tracestate", "x-correlation-id")
+    """Forwarded, yet requests that differ only in them count as identical."""
+
+
+class Logs(_Settings, frozen=True):
+    """What is written about requests; failures of the router itself always are."""
+
+    requests: bool = False
+    """Every request, not only failed and slow ones."""
+    slow_seconds: float = 2.0
+    json: bool = True
+    level: str = "info"
+
+
+class RouterConfig(_Settings, frozen=True):
+    """All settings of a router."""
+
+    path: str = "/graphql"
+    introspection: bool = True
+    graphiql: bool = True
+    expose_query_plan: bool = False
+    """Answer `x-router-query-plan: true` (or `dry-run`) with the plan in `extensions`."""
+    mask_internal_errors: bool = True
+    mask_subgraph_errors: bool = False
+    """Hide messages and extensions of subgraph errors from clients, but for their code."""
+    deadline_seconds: float = 30.0
+    """For a whole operation: what is not there by then is null, with an error."""
+    shutdown_seconds: float = 10.0
+    """How long requests under way may go on after a signal to stop."""
+    planning_threads: int = 1
+    limits: Limits = Limits()
+    caches: Caches = Caches()
+    cors: Cors = Cors()
+    csrf: Csrf = Csrf()
+    jwt: Jwt | None = None
+    actor: Actor = Actor()
+    headers: Headers = Headers()
+    logs: Logs = Logs()
+    all_subgraphs: SubgraphSettings = SubgraphSettings()
+    subgraphs: dict[str, SubgraphSettings] = {}
+    """By subgraph name; a subgraph named here takes nothing from `all_subgraphs`."""
+    override_labels: dict[str, float] = {}
+    """Progressive `@override` labels, in percent of requests; `percent(x)` needs no entry."""
+
+    def subgraph(self, name: str) -> SubgraphSettings:
+        """The settings of one subgraph."""
+        return self.subgraphs.get(name, self.all_subgraphs)
+
+
+def config_from(values: Any, *, source: str = "given") -> RouterConfig:
+    """Build the configuration from plain values (what YAML or JSON reads to).
+
+    A subgraph's entry is laid over `all_subgraphs`. Raises ConfigError with the place of the fault.
+    """
+    if values is None:
+        return RouterConfig()
+    if not isinstance(values, dict):
+        raise ConfigError(source, f"expected a mapping of settings, found {type(values).__name__}")
+    values = dict(values)
+    shared, named = values.get("all_subgraphs"), values.get("subgraphs")
+    if isinstance(shared, dict) and isinstance(named, dict):
+        values["subgraphs"] = {
+            name: {**shared, **own} if isinstance(own, dict) else own for name, own in named.items()
+        }
+    try:
+        return msgspec.convert(values, RouterConfig)
+    except msgspec.ValidationError as error:
+        raise ConfigError(source, str(error)) from error
+
+
+def load_config(path: str | Path) -> RouterConfig:
+    """Read a YAML file. Raises ConfigError if it cannot be read or understood."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), f"cannot be read: {error}") from error
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(str(path), f"is not YAML: {error}") from error
+    return config_from(values, source=str(path))
