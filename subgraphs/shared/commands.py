@@ -1,0 +1,201 @@
+"""From a mutation's arguments to an append, and from its outcome to a receipt or to user errors.
+
+    done = await commands.run(context, Cart, cart_id, lambda cart: cart.set_line(...),
+                              expected_version=expected_version)
+    done.state, done.receipt
+
+Refusals are exceptions up to the resolver, where `attempt` turns them into `userErrors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import strawberry
+
+from eventstore import Append, Appended, Effect, EventStore, Idempotency, Streams
+from eventstore.errors import IdempotencyKeyReused, WrongExpectedVersion
+from eventstore.event import Event, Folds
+from subgraphs.shared.errors import InvalidValue, KeyReused, Refusal, Refusals, VersionChanged
+from subgraphs.shared.graphql.context import RequestContext
+from subgraphs.shared.graphql.types import Receipt, UserError, user_error
+from subgraphs.shared.hashing import request_hash
+
+S = TypeVar("S", bound=Folds)
+S_co = TypeVar("S_co", covariant=True)
+T = TypeVar("T")
+
+KEY_CHARACTERS_MAX = 200
+
+Decide = Callable[[S], Sequence[Event]]
+Effects = Callable[[S, Sequence[Event]], Sequence[Effect]]
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[S_co]):
+    """A command that was carried out, now or by an earlier request with the same key.
+
+    `stream` is the one written to: on a replay, that of the first time.
+    """
+
+    stream: str
+    state: S_co
+    receipt: Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[T]):
+    """What a payload is made of: the value, or the reasons why there is none."""
+
+    value: T | None
+    user_errors: list[UserError] = field(default_factory=list)
+
+
+class Commands:
+    """Carries out the commands of one service."""
+
+    def __init__(self, store: EventStore, streams: Streams, *, name: str, secret: bytes) -> None:
+        self._store, self._streams = store, streams
+        self._name, self._secret = name, secret
+
+    async def run(
+        self,
+        context: RequestContext[Any],
+        aggregate: type[S],
+        stream: str,
+        decide: Decide[S],
+        *,
+        operation: str = "",
+        expected_version: int | None = None,
+        idempotency_key: str | None = None,
+        body: Any = None,
+        reason: str | None = None,
+        effects: Effects[S] | None = None,
+    ) -> Done[S]:
+        """Load, decide, append. Without `expected_version` a lost race is decided again.
+
+        `operation` and `body` (the arguments) are what must be equal for a repeat of the key; the
+        key counts per caller. Raises what `decide` raises, VersionChanged, KeyReused, InvalidValue.
+        """
+        metadata = context.metadata(reason=reason)
+        idempotency = self.idempotency(context, idempotency_key, operation, body)
+        try:
+            executed = await self._streams.execute(
+                aggregate,
+                stream,
+                decide,
+                metadata=metadata,
+                expected_version=expected_version,
+                idempotency=idempotency,
+                outcome=_outcome(stream, metadata.command_id),
+                effects=effects,
+            )
+        except WrongExpectedVersion as error:
+            raise VersionChanged(stream, expected_version, error.actual) from error
+        except IdempotencyKeyReused as error:
+            raise KeyReused(idempotency_key or error.key) from error
+        appended = executed.appended
+        if not appended.replayed:
+            receipt = self.receipt(appended, stream, metadata.command_id)
+            return Done(stream, executed.state, receipt)
+        return await self._replayed(aggregate, appended)
+
+    async def append(
+        self,
+        context: RequestContext[Any],
+        aggregate: type[S],
+        stream: str,
+        appends: Sequence[Append],
+        *,
+        operation: str,
+        idempotency_key: str | None = None,
+        body: Any = None,
+        reason: str | None = None,
+        effects: Sequence[Effect] = (),
+    ) -> Done[S]:
+        """Append what is already decided, over several streams at once; `stream` is the main one.
+
+        Raises WrongExpectedVersion as it is (the caller knows what each stream means), KeyReused.
+        """
+        metadata = context.metadata(reason=reason)
+        idempotency = self.idempotency(context, idempotency_key, operation, body)
+        try:
+            appended = await self._store.append(
+                appends,
+                metadata=metadata,
+                idempotency=idempotency,
+                outcome=_outcome(stream, metadata.command_id),
+                effects=effects,
+            )
+        except IdempotencyKeyReused as error:
+            raise KeyReused(idempotency_key or error.key) from error
+        if appended.replayed:
+            return await self._replayed(aggregate, appended)
+        state, _ = await self._streams.load(aggregate, stream)
+        return Done(stream, state, self.receipt(appended, stream, metadata.command_id))
+
+    async def replayed(
+        self,
+        context: RequestContext[Any],
+        aggregate: type[S],
+        *,
+        operation: str,
+        idempotency_key: str | None,
+        body: Any,
+    ) -> Done[S] | None:
+        """What was done before with this key; None if nothing was. Raises KeyReused.
+
+        For commands that do costly or refusable work before they append.
+        """
+        idempotency = self.idempotency(context, idempotency_key, operation, body)
+        if idempotency is None:
+            return None
+        try:
+            appended = await self._store.replayed(idempotency)
+        except IdempotencyKeyReused as error:
+            raise KeyReused(idempotency_key or error.key) from error
+        return None if appended is None else await self._replayed(aggregate, appended)
+
+    def idempotency(
+        self, context: RequestContext[Any], key: str | None, operation: str, body: Any
+    ) -> Idempotency | None:
+        """The store's form of a client's key: of this caller alone. Raises InvalidValue."""
+        if key is None:
+            return None
+        if not key or len(key) > KEY_CHARACTERS_MAX or not key.isprintable():
+            raise InvalidValue(
+                f"an idempotency key has 1 to {KEY_CHARACTERS_MAX} printable characters",
+                path=["idempotencyKey"],
+            )
+        caller = context.caller.user_id or "anonymous"
+        return Idempotency(f"{caller}:{key}", request_hash(self._secret, operation, body))
+
+    def receipt(self, appended: Appended, stream: str, command_id: str) -> Receipt:
+        """The client's proof of an append."""
+        return Receipt(
+            command_id=strawberry.ID(command_id),
+            version=appended.versions.get(stream, 0),
+            position=f"{self._name}:{appended.position}",
+            replayed=appended.replayed,
+        )
+
+    async def _replayed(self, aggregate: type[S], appended: Appended) -> Done[S]:
+        stream, _, command_id = appended.outcome.decode().partition(" ")
+        state, _ = await self._streams.load(aggregate, stream)
+        return Done(stream, state, self.receipt(appended, stream, command_id))
+
+
+def _outcome(stream: str, command_id: str) -> bytes:
+    return f"{stream} {command_id}".encode()
+
+
+async def attempt(work: Awaitable[T]) -> Attempt[T]:
+    """Await a command; its refusals become `userErrors`."""
+    try:
+        return Attempt(await work)
+    except Refusal as refusal:
+        return Attempt(None, [user_error(refusal)])
+    except Refusals as several:
+        return Attempt(None, [user_error(refusal) for refusal in several.refusals])

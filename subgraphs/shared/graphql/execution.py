@@ -1,0 +1,142 @@
+"""Run operations of a subgraph's schema: parse and validate once per text, then execute.
+
+Straight through graphql-core: the documents come from a router that has limited and validated them,
+mostly the same few again and again.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationType,
+    execute,
+    parse,
+    validate,
+)
+from graphql.utilities import get_operation_ast
+from strawberry.federation import Schema
+
+from subgraphs.shared.errors import RequestError
+from subgraphs.shared.graphql.context import RequestContext
+
+log = structlog.get_logger("subgraphs.graphql")
+
+DOCUMENTS_MAX = 1000
+DOCUMENT_CHARACTERS_MAX = 200_000
+DOCUMENT_TOKENS_MAX = 20_000
+
+Prepared = DocumentNode | list[GraphQLError]
+
+
+class Executor:
+    """Executes operations of one schema; keeps the last DOCUMENTS_MAX texts prepared."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema: GraphQLSchema = schema._schema
+        self._documents: OrderedDict[str, Prepared] = OrderedDict()
+
+    def prepare(self, query: str) -> Prepared:
+        """The document, or why it cannot be executed."""
+        known = self._documents.get(query)
+        if known is not None:
+            self._documents.move_to_end(query)
+            return known
+        prepared = self._parsed(query)
+        self._documents[query] = prepared
+        if len(self._documents) > DOCUMENTS_MAX:
+            self._documents.popitem(last=False)
+        return prepared
+
+    def is_mutation(self, query: str, operation_name: str | None) -> bool:
+        """Whether the operation writes; False for a document that cannot be executed."""
+        prepared = self.prepare(query)
+        if isinstance(prepared, list):
+            return False
+        operation = get_operation_ast(prepared, operation_name)
+        return operation is not None and operation.operation is OperationType.MUTATION
+
+    async def execute(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        context: RequestContext[Any],
+    ) -> dict[str, Any]:
+        """The answer as JSON values; `data` is absent when the request could not be executed."""
+        prepared = self.prepare(query)
+        if isinstance(prepared, list):
+            return {"errors": [error.formatted for error in prepared]}
+        result = execute(
+            self._schema,
+            prepared,
+            context_value=context,
+            variable_values=dict(variables) if variables else None,
+            operation_name=operation_name,
+        )
+        if inspect.isawaitable(result):
+            result = await result
+        return answer(result, context)
+
+    def _parsed(self, query: str) -> Prepared:
+        if len(query) > DOCUMENT_CHARACTERS_MAX:
+            return [
+                GraphQLError(
+                    f"the operation has {len(query)} characters: "
+                    f"at most {DOCUMENT_CHARACTERS_MAX} are taken"
+                )
+            ]
+        try:
+            document = parse(query, no_location=False, max_tokens=DOCUMENT_TOKENS_MAX)
+        except GraphQLError as error:
+            return [error]
+        return validate(self._schema, document) or document
+
+
+def answer(result: ExecutionResult, context: RequestContext[Any]) -> dict[str, Any]:
+    """An execution's result as JSON values, its internal errors masked."""
+    response: dict[str, Any] = {}
+    if result.errors:
+        response["errors"] = [shown(error, context) for error in result.errors]
+        if result.data is None and all(error.path is None for error in result.errors):
+            return response
+    response["data"] = result.data
+    if context.stale is not None:
+        response["extensions"] = {"stale": context.stale}
+    return response
+
+
+def shown(error: GraphQLError, context: RequestContext[Any]) -> dict[str, Any]:
+    """What the client gets to see of an error; the rest is logged under the request's id."""
+    cause = _cause(error)
+    if cause is None or error.path is None:
+        return dict(error.formatted)
+    formatted = dict(error.formatted)
+    if isinstance(cause, RequestError):
+        formatted["extensions"] = {"code": cause.code}
+        return formatted
+    log.error(
+        "resolver failed",
+        path=error.path,
+        request_id=context.request_id,
+        exc_info=(type(cause), cause, cause.__traceback__),
+    )
+    formatted["message"] = f"internal error, see the service's log for {context.request_id}"
+    formatted["extensions"] = {"code": "INTERNAL", "requestId": context.request_id}
+    return formatted
+
+
+def _cause(error: GraphQLError) -> Exception | None:
+    """The exception a resolver raised; None if GraphQL itself found the error."""
+    cause: Exception | None = error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause

@@ -1,0 +1,176 @@
+"""A service: its store, its read models, what follows the log, and its ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from prometheus_client import CollectorRegistry
+from starlette.routing import BaseRoute
+from strawberry.federation import Schema
+
+from eventstore import EventStore, Feed, LocalFeed
+from projections import Projection, ProjectionRunner, Reactor, ReactorRunner, ReadModels
+from subgraphs.shared.auth import read_caller
+from subgraphs.shared.errors import Unauthenticated
+from subgraphs.shared.graphql.context import RequestContext, read_positions
+from subgraphs.shared.graphql.execution import Executor
+from subgraphs.shared.http import build_app
+from subgraphs.shared.ids import new_id
+from subgraphs.shared.metrics import ServiceMetrics
+
+READ_WAIT_SECONDS_MAX = 2.0
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceContext:
+    """Everything a service takes from outside.
+
+    `feeds` are those of the services it listens to, by name. `settings` are the service's own: each
+    `app.py` says which.
+    """
+
+    name: str
+    conninfo: str
+    feeds: Mapping[str, Feed]
+    internal_secret: bytes
+    clock: Callable[[], datetime]
+    new_id: Callable[[str], str] = new_id
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Background(Protocol):
+    """Something that runs beside: timers, a mail queue."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Service(Generic[R]):
+    """One service, built by its `app.py`. Start it, serve `app` or call `execute`, stop it."""
+
+    def __init__(
+        self,
+        context: ServiceContext,
+        *,
+        store: EventStore,
+        reads: ReadModels,
+        schema: Schema,
+        resources: R,
+        projections: Sequence[Projection] = (),
+        reactors: Sequence[Reactor] = (),
+        background: Sequence[Background] = (),
+        routes: Sequence[BaseRoute] = (),
+        on_start: Callable[[], Any] | None = None,
+    ) -> None:
+        self.context, self.name = context, context.name
+        self.store, self.reads, self.resources = store, reads, resources
+        self.projections, self.reactors = tuple(projections), tuple(reactors)
+        self.schema, self.sdl = schema, schema.as_str()
+        self.feed = LocalFeed(store)
+        self.full_feed = LocalFeed(store, public_only=False)
+        self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
+        feeds = {**context.feeds, context.name: self.full_feed, "": self.full_feed}
+        self.reactor_runner = ReactorRunner(store, feeds, self.reactors)
+        self.registry = CollectorRegistry()
+        self.metrics = ServiceMetrics(self.registry, self.name)
+        self._background, self._on_start = tuple(background), on_start
+        self._executor = Executor(schema)
+        self._running: AsyncExitStack | None = None
+        self.app = build_app(self, routes)
+
+    @property
+    def started(self) -> bool:
+        """Whether `start` has come to its end and `stop` has not begun."""
+        return self._running is not None
+
+    async def start(self) -> None:
+        """Open the store, follow the log and the feeds. Returns when requests can be served."""
+        async with AsyncExitStack() as stack:
+            await self.store.open()
+            stack.push_async_callback(self.store.close)
+            await self.runner.start()
+            stack.push_async_callback(self.runner.stop)
+            await self.reads.open()
+            stack.push_async_callback(self.reads.close)
+            if self._on_start is not None:
+                await self._on_start()
+            await self.reactor_runner.start()
+            stack.push_async_callback(self.reactor_runner.stop)
+            for work in self._background:
+                await work.start()
+                stack.push_async_callback(work.stop)
+            self._running = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Stop in the opposite order. Nothing acknowledged is lost."""
+        running, self._running = self._running, None
+        if running is not None:
+            await running.aclose()
+
+    async def __aenter__(self) -> Service[R]:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def execute(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Run a GraphQL operation: the same for `/graphql` and for a router in this process.
+
+        `headers` have lower-case names; the actor among them is verified here.
+        """
+        headers = headers or {}
+        started = asyncio.get_running_loop().time()
+        request_id = headers.get("x-request-id") or self.context.new_id("req")
+        try:
+            caller = read_caller(
+                headers.get("x-router-actor"), self.context.internal_secret, self.context.clock()
+            )
+        except Unauthenticated as error:
+            self.metrics.request("unauthenticated", 0.0)
+            return {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+        context = RequestContext(
+            resources=self.resources,
+            clock=self.context.clock,
+            caller=caller,
+            request_id=request_id,
+            correlation_id=headers.get("x-correlation-id") or request_id,
+            headers=headers,
+            read_positions=read_positions(headers.get("x-read-position")),
+        )
+        if self.name in context.read_positions:
+            await self._wait_for(context, context.read_positions[self.name])
+        answer = await self._executor.execute(query, variables, operation_name, context)
+        self.metrics.request(
+            "error" if "errors" in answer else "ok", asyncio.get_running_loop().time() - started
+        )
+        return answer
+
+    async def measure(self) -> None:
+        """Bring the gauges up to date; they keep their last values while the database is away."""
+        if self.started:
+            self.metrics.log(await self.store.head(), dict(self.runner.positions()))
+
+    async def _wait_for(self, context: RequestContext[R], position: int) -> None:
+        """Wait, bounded, for the read models to show the position; say so if they do not."""
+        if not await self.runner.wait_for(position, timeout_seconds=READ_WAIT_SECONDS_MAX):
+            self.metrics.stale_reads.inc()
+            context.stale = {
+                "service": self.name,
+                "position": f"{self.name}:{position}",
+                "waitedSeconds": READ_WAIT_SECONDS_MAX,
+            }
