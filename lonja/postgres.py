@@ -36,6 +36,7 @@ from lonja.postgres_host import (
 
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 30.0
+CONNECT_SECONDS_MAX = 10
 SUPERUSER = "postgres"
 PORT = 5432
 """Of the socket's name only: no TCP port is opened."""
@@ -280,22 +281,21 @@ def running_conninfo(data_dir: Path) -> str | None:
     )
 
 
-def create_database(conninfo: str, name: str, *, owner: str) -> None:
-    """Create database `name` and its login role `owner`, where they are missing.
+def create_database(conninfo: str, name: str, *, owner: str | None = None) -> None:
+    """Create database `name`, unless it exists, and its login role `owner` if one is given.
 
-    Nobody but the owner (and the superuser) may connect to it.
+    Nobody but its owner (and superusers) may connect to it. Raises psycopg.Error.
     """
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        if not _exists(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", owner):
-            connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(owner)))
-        if _exists(connection, "SELECT 1 FROM pg_database WHERE datname = %s", name):
+    with psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX) as server:
+        if owner is not None and not _exists(server, "pg_roles", "rolname", owner):
+            server.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(owner)))
+        if _exists(server, "pg_database", "datname", name):
             return
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                sql.Identifier(name), sql.Identifier(owner)
-            )
-        )
-        connection.execute(
+        create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+        if owner is not None:
+            create += sql.SQL(" OWNER {}").format(sql.Identifier(owner))
+        server.execute(create)
+        server.execute(
             sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
         )
 
@@ -308,5 +308,8 @@ def _postmaster_file(cluster: Path) -> list[str]:
         return []
 
 
-def _exists(connection: psycopg.Connection, query: str, name: str) -> bool:
-    return connection.execute(query, (name,)).fetchone() is not None
+def _exists(server: psycopg.Connection, catalogue: str, column: str, name: str) -> bool:
+    query = sql.SQL("SELECT 1 FROM {} WHERE {} = %s").format(
+        sql.Identifier(catalogue), sql.Identifier(column)
+    )
+    return server.execute(query, (name,)).fetchone() is not None

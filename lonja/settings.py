@@ -73,8 +73,12 @@ class MailSettings(Group):
 
 
 class Settings(BaseSettings):
-    """Everything that may be set. `database_url` names a server where Lonja may create databases;
-    without it, `lonja up` embeds one in `data_dir`."""
+    """Everything that may be set.
+
+    `database_url` names a server where Lonja may create databases; without it, `lonja up` embeds one
+    in `data_dir`. `database_urls` gives services databases of their own choice, on any server.
+    `service_urls` says where services answer that do not listen on `host` and their usual port.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="LONJA_", env_nested_delimiter="__", extra="forbid", frozen=True
@@ -82,6 +86,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(default_factory=lambda: default_data_dir())
     database_url: str = ""
+    database_urls: dict[str, str] = Field(default_factory=dict)
     host: str = "127.0.0.1"
     internal_secret: SecretStr = SecretStr("")
     service_urls: dict[str, str] = Field(default_factory=dict)
