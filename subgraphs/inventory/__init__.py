@@ -1,0 +1,3 @@
+"""The inventory service: warehouses, stock, reservations that expire, the ledger of movements."""
+
+__all__: list[str] = []
