@@ -75,8 +75,8 @@ class MailSettings(Group):
 class Settings(BaseSettings):
     """Everything that may be set.
 
-    `database_url` names a server where Lonja may create databases; without it, `lonja up` embeds one
-    in `data_dir`. `database_urls` gives services databases of their own choice, on any server.
+    `database_url` names a server where Lonja may create databases; without it, `lonja up` embeds
+    one in `data_dir`. `database_urls` gives services databases of their own choice, on any server.
     `service_urls` says where services answer that do not listen on `host` and their usual port.
     """
 
