@@ -4,29 +4,34 @@ The executor keeps one response tree (a JSON object, empty at the start) and run
 
 `Sequence`      its nodes one after another; a later node sees what earlier ones merged.
 `Parallel`      its nodes at once; none depends on another.
-`Condition`     one of its clauses, by a Boolean variable of the operation (coerced, defaults applied).
-                A clause that is None does nothing.
-`Fetch`         one request to one subgraph. Without `entities` it is a root fetch: send `operation`
-                with the variables in `variable_usages` (those the request gave a value to), apply
-                `output_rewrites` to `data`, and merge `data` into the tree's root. With `entities` it
-                is an entity fetch, see `EntityCall`; a request none of whose calls has a
-                representation is not sent, and a call without one gets an empty list.
-`Flatten`       a root fetch (of a root type reached through a field) whose `data` is merged into every
-                object found at `path`; sent once, and not at all where there is no such object.
-`Subscription`  `primary` opens the stream; `rest` runs on each event, on a tree of that event's data.
+`Condition`     one of its clauses, by a Boolean variable of the operation (coerced, defaults
+                applied). A clause that is None does nothing. One fetch may stand in both clauses.
+`Fetch`         one request to one subgraph. Without `entities` it is a root fetch: send
+                `operation` with the variables in `variable_usages` (those the request gave a
+                value to), apply `output_rewrites` to `data`, and merge `data` into the tree's
+                root. With `entities` it is an entity fetch, see `EntityCall`; a request none of
+                whose calls has a representation is not sent, and a call without one gets an
+                empty list.
+`Flatten`       a root fetch (of a root type reached through a field) whose `data` is merged into
+                every object found at `path`; sent once, and not at all where there is no such
+                object.
+`Subscription`  `primary` opens the stream; `rest` runs on each event, on a tree of its data.
 
-Merging is deep: objects by key, lists element by element where both have the same length; null never
-overwrites a value, any other scalar does (`__typename` of an @interfaceObject is corrected so).
+Merging is deep: objects by key, lists element by element where both have the same length; null
+never overwrites a value, any other scalar does (`__typename` of an @interfaceObject is corrected
+so).
 
 What the planner promises:
 - `__typename` is in the data wherever a path has a `TypeFilter`, wherever an entity call's path
-  ends, and for every selection set on an abstract type.
-- The data sits under the operation's response keys, at the operation's places, once output rewrites
-  are done. Other keys there are helpers (keys, required fields) and are dropped by projection.
-- Names of helpers and of aliases made up by the planner begin with `__lonja`.
-- Introspection fields (`__schema`, `__type`) are not planned, nor is `__typename` of a root type
-  unless another field is fetched beside it: the executor answers them.
-- @skip and @include with variables stay in `operation`; `Condition` nodes only save whole requests.
+  ends, and for every selection set on an abstract type. It is the interface's own name for an
+  object of an @interfaceObject, until a later fetch corrects it; none does where the operation
+  asks there for interface fields alone, so projection must not need the runtime type then.
+- The data sits under the operation's response keys, at the operation's places, once output
+  rewrites are done. Other keys there are helpers (keys, required fields), dropped by projection.
+- Names of helpers and of aliases made up by the planner begin with `_lonja`.
+- Introspection fields (`__schema`, `__type`) are not planned, nor is `__typename` of a root type:
+  the executor answers them.
+- @skip and @include with variables stay in `operation`; `Condition` nodes only save requests.
 """
 
 from __future__ import annotations
@@ -51,14 +56,14 @@ class OperationKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TypeFilter:
-    """Keep the objects at this place whose `__typename` is one of `types` (object types, sorted)."""
+    """Keep the objects at this place whose `__typename` is one of `types` (sorted)."""
 
     types: tuple[str, ...]
 
 
 PathElement: TypeAlias = str | TypeFilter
 Path: TypeAlias = tuple[PathElement, ...]
-"""From the root: response keys, `LIST` once per list level, type filters. Null ends a walk silently."""
+"""From the root: response keys, `LIST` once per list level, type filters. Null ends a walk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +71,8 @@ class RequiredField:
     """Member `name` of a representation, read from `source` of the object in the tree.
 
     `source` differs from `name` where the response key `name` means something else there. Objects
-    and lists below are rebuilt by `selections`; empty selections copy a leaf. A member that is absent
-    in the tree makes the representation impossible: that object is skipped. Null is kept.
+    and lists below are rebuilt by `selections`; empty selections copy a leaf. A member that is
+    absent in the tree makes the representation impossible: that object is skipped. Null is kept.
     """
 
     name: str
@@ -103,7 +108,7 @@ class RenameKey:
     """Output rewrite: move member `old` of the objects at `path` to `new`, before merging.
 
     `path` starts at the fetched data: at `data` for a root fetch, at each entity for a call. Only
-    objects that have `old` are touched. If `new` is there already, the two are merged deeply.
+    objects that have `old` are touched. Rewrites are applied in order, deeper ones come first.
     """
 
     path: Path
@@ -130,10 +135,11 @@ class EntityCall:
     """One `_entities` selection of a fetch.
 
     For each object at `path` that a fragment of `requires` matches, build the representation (the
-    first level of `requires` is fragments only; all that match are united), apply `input_rewrites`,
-    deduplicate equal ones, and send the list as `variable`. The answer is the list under `alias`; its
-    length must be that of the representations. Element i, after `output_rewrites`, is merged into
-    every object that representation i came from; a null element leaves them alone.
+    first level of `requires` is fragments only; all that match are united), apply
+    `input_rewrites`, deduplicate equal ones, and send the list as `variable`. The answer is the
+    list under `alias`; its length must be that of the representations. Element i, after
+    `output_rewrites`, is merged into every object that representation i came from; a null element
+    leaves them alone.
     """
 
     alias: str
