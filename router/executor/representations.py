@@ -1,0 +1,210 @@
+"""From objects in the response tree to the representations sent to `_entities`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+import orjson
+
+from router.executor.paths import JsonObject
+from router.planner.plan import (
+    EntityCall,
+    RequiredField,
+    RequiredFragment,
+    RequiredSelection,
+    SetTypename,
+)
+
+Targets: TypeAlias = list[list[JsonObject]]
+"""For each representation the objects it stands for, in order."""
+Build: TypeAlias = Callable[[list[JsonObject]], tuple[list[JsonObject], Targets]]
+Key: TypeAlias = Any
+Builder: TypeAlias = Callable[[JsonObject], tuple[Key, JsonObject] | None]
+"""From an object to a key that equal representations share, and the representation."""
+
+_PLAIN: Final = frozenset({str, int, type(None)})
+"""Kinds that compare as JSON does; `True == 1` and `1.0 == 1` do not."""
+
+
+class _Impossible(Exception):
+    """A required member is absent: the object is skipped."""
+
+
+def compile_representations(call: EntityCall) -> Build:
+    """A function from the objects at a call's path to distinct representations and their targets.
+
+    Objects of a type no fragment matches, and objects that lack a required member, are left out.
+    """
+    builders = _builders_by_type(call.requires, call.input_rewrites)
+    several = len({id(builder) for builder in builders.values()}) > 1
+
+    def build(objects: list[JsonObject]) -> tuple[list[JsonObject], Targets]:
+        representations: list[JsonObject] = []
+        targets: Targets = []
+        seen: dict[Key, int] = {}
+        for value in objects:
+            typename = value.get("__typename")
+            if type(typename) is not str or (builder := builders.get(typename)) is None:
+                continue
+            built = builder(value)
+            if built is None:
+                continue
+            key, representation = built
+            if several:
+                key = (representation["__typename"], key)
+            index = seen.get(key)
+            if index is None:
+                seen[key] = len(targets)
+                representations.append(representation)
+                targets.append([value])
+            else:
+                targets[index].append(value)
+        return representations, targets
+
+    return build
+
+
+def _builders_by_type(
+    requires: Sequence[RequiredFragment], rewrites: Sequence[SetTypename]
+) -> dict[str, Builder]:
+    """By runtime type: the united selections of all fragments that match it."""
+    names = {name for fragment in requires for name in _types_of(fragment)}
+    made: dict[tuple[str, tuple[RequiredSelection, ...]], Builder] = {}
+    builders: dict[str, Builder] = {}
+    for name in sorted(names):
+        selections = tuple(
+            dict.fromkeys(
+                selection
+                for fragment in requires
+                if name in _types_of(fragment)
+                for selection in fragment.selections
+            )
+        )
+        sent = next((r.typename for r in rewrites if name in r.possible_types), name)
+        identity = (sent, selections)
+        if identity not in made:
+            made[identity] = _compile_builder(sent, selections)
+        builders[name] = made[identity]
+    return builders
+
+
+def _types_of(fragment: RequiredFragment) -> frozenset[str]:
+    return fragment.possible_types | {fragment.type_condition}
+
+
+def _compile_builder(typename: str, selections: tuple[RequiredSelection, ...]) -> Builder:
+    fields = [item for item in selections if not _is_typename(item)]
+    leaves = [item for item in fields if isinstance(item, RequiredField) and not item.selections]
+    if len(leaves) != len(fields):
+        return _nested_builder(typename, fields)
+    if len(leaves) == 1:
+        return _single_builder(typename, leaves[0].name, leaves[0].source)
+    if not leaves:
+        return lambda value: (None, {"__typename": typename})
+    return _leaves_builder(typename, leaves)
+
+
+def _is_typename(selection: RequiredSelection) -> bool:
+    return isinstance(selection, RequiredField) and selection.name == "__typename"
+
+
+def _single_builder(typename: str, name: str, source: str) -> Builder:
+    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
+        try:
+            leaf = value[source]
+        except KeyError:
+            return None
+        key = leaf if type(leaf) in _PLAIN else orjson.dumps(leaf)
+        return key, {"__typename": typename, name: leaf}
+
+    return build
+
+
+def _leaves_builder(typename: str, leaves: list[RequiredField]) -> Builder:
+    names = tuple(leaf.name for leaf in leaves)
+    take = itemgetter(*(leaf.source for leaf in leaves))
+    plain = _PLAIN.issuperset
+
+    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
+        try:
+            taken = take(value)
+        except KeyError:
+            return None
+        representation: JsonObject = {"__typename": typename}
+        representation.update(zip(names, taken, strict=True))
+        return (taken if plain(map(type, taken)) else orjson.dumps(taken)), representation
+
+    return build
+
+
+def _nested_builder(typename: str, selections: list[RequiredSelection]) -> Builder:
+    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
+        representation: JsonObject = {"__typename": typename}
+        try:
+            _fill(representation, value, selections)
+        except _Impossible:
+            return None
+        return orjson.dumps(representation, option=orjson.OPT_SORT_KEYS), representation
+
+    return build
+
+
+def _fill(out: JsonObject, value: JsonObject, selections: Iterable[RequiredSelection]) -> None:
+    """Add the selected members of `value` to `out`. Raises _Impossible where one is absent."""
+    for selection in selections:
+        if isinstance(selection, RequiredFragment):
+            if value.get("__typename") in _types_of(selection):
+                _fill(out, value, selection.selections)
+        elif selection.source not in value:
+            raise _Impossible
+        elif selection.selections:
+            found = _nested(value[selection.source], selection.selections)
+            present = out.get(selection.name)
+            if type(present) is dict and type(found) is dict:
+                present.update(found)
+            else:
+                out[selection.name] = found
+        else:
+            out[selection.name] = value[selection.source]
+
+
+def _nested(value: Any, selections: tuple[RequiredSelection, ...]) -> Any:
+    if type(value) is dict:
+        out: JsonObject = {}
+        _fill(out, value, selections)
+        return out
+    if type(value) is list:
+        return [_nested(item, selections) for item in value]
+    if value is None:
+        return None
+    raise _Impossible  # a scalar where an object should be
+
+
+def read_leaf(value: JsonObject, selections: Iterable[RequiredSelection]) -> tuple[bool, Any]:
+    """The only leaf that `selections` reach from `value`; (False, None) where there is none.
+
+    For arguments from context, where fragments pick the ancestor's type.
+    """
+    for selection in selections:
+        if isinstance(selection, RequiredFragment):
+            if value.get("__typename") in _types_of(selection):
+                found = read_leaf(value, selection.selections)
+                if found[0]:
+                    return found
+        elif _is_typename(selection):
+            continue
+        elif selection.source in value:
+            return True, _leaf_below(value[selection.source], selection.selections)
+    return False, None
+
+
+def _leaf_below(value: Any, selections: tuple[RequiredSelection, ...]) -> Any:
+    if not selections:
+        return value
+    if type(value) is dict:
+        return read_leaf(value, selections)[1]
+    if type(value) is list:
+        return [_leaf_below(item, selections) for item in value]
+    return None
