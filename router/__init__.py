@@ -1,1 +1,21 @@
-__all__: list[str] = []
+"""A complete Federation v2 router: composition, planning, execution, HTTP."""
+
+from __future__ import annotations
+
+from router.composition import (
+    CompositionError,
+    CompositionHint,
+    CompositionResult,
+    Subgraph,
+    compose,
+)
+from router.errors import RouterError
+
+__all__ = [
+    "CompositionError",
+    "CompositionHint",
+    "CompositionResult",
+    "RouterError",
+    "Subgraph",
+    "compose",
+]

@@ -1,0 +1,120 @@
+"""Composition from end to end: load, upgrade, check, merge, check again, print.
+
+Each phase reports all it finds; a later phase runs only when the earlier ones found nothing, since
+what it would say of broken input would mislead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from router.composition.machinery import complete, name_graphs
+from router.composition.merge import Merge, merge_subgraphs
+from router.composition.model import Schema
+from router.composition.printing import print_schema
+from router.composition.problems import CompositionError, CompositionHint
+from router.composition.rules import check_merge, check_set, check_subgraph, check_supergraph
+from router.composition.satisfiability import check_satisfiability
+from router.composition.subgraph import Subgraph, SubgraphSchema, load, rename_roots
+from router.composition.upgrade import upgrade_all
+
+
+@dataclass(frozen=True, slots=True)
+class CompositionResult:
+    """The supergraph, or why there is none. `supergraph_sdl` is None exactly when errors exist."""
+
+    supergraph_sdl: str | None
+    errors: tuple[CompositionError, ...] = ()
+    hints: tuple[CompositionHint, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"ok", "supergraph", "errors", "hints"}`, ready for a JSON writer."""
+        return {
+            "ok": self.ok,
+            "supergraph": self.supergraph_sdl,
+            "errors": [error.to_json() for error in self.errors],
+            "hints": [hint.to_json() for hint in self.hints],
+        }
+
+
+def compose(
+    subgraphs: Iterable[Subgraph | tuple[str, str]], *, satisfiability: bool = True
+) -> CompositionResult:
+    """Compose subgraphs, given as (name, SDL) or with their URLs, into supergraph SDL.
+
+    Never raises for bad input: what is wrong is in `errors`, every one there is. Without
+    `satisfiability` the result may hold queries that the subgraphs cannot answer.
+    """
+    given = sorted(
+        (one if isinstance(one, Subgraph) else Subgraph(*one) for one in subgraphs),
+        key=lambda one: one.name,
+    )
+    loaded, errors = _load(given)
+    if errors:
+        return CompositionResult(None, tuple(errors))
+    merge, errors, hints = _merge(loaded)
+    if errors or merge is None:
+        return CompositionResult(None, tuple(errors), tuple(hints))
+    supergraph = complete(merge)
+    errors = list(check_supergraph(merge, supergraph))
+    if not errors and satisfiability:
+        errors, more = check_satisfiability(merge, supergraph)
+        hints += more
+    if errors:
+        return CompositionResult(None, tuple(errors), tuple(hints))
+    return CompositionResult(print_schema(supergraph), (), tuple(hints))
+
+
+def merged_schema(subgraphs: Iterable[Subgraph | tuple[str, str]]) -> Schema | None:
+    """The supergraph as a schema, where there is one; satisfiability is not looked at."""
+    given = sorted(
+        (one if isinstance(one, Subgraph) else Subgraph(*one) for one in subgraphs),
+        key=lambda one: one.name,
+    )
+    loaded, errors = _load(given)
+    if errors:
+        return None
+    merge, errors, _ = _merge(loaded)
+    return None if errors or merge is None else complete(merge)
+
+
+def _load(given: list[Subgraph]) -> tuple[list[SubgraphSchema], list[CompositionError]]:
+    errors = list(check_set(given))
+    loaded: list[SubgraphSchema] = []
+    for one in given:
+        schema, problems = load(one)
+        errors += problems
+        if schema is not None:
+            loaded.append(schema)
+            errors += check_subgraph(schema, before_upgrade=True)
+            errors += rename_roots(schema)
+    if errors:
+        return loaded, errors
+    for schema in loaded:
+        schema.document = None
+        schema.refresh()
+    errors += upgrade_all(loaded)
+    for schema in loaded:
+        errors += check_subgraph(schema)
+    return loaded, errors
+
+
+def _merge(
+    loaded: list[SubgraphSchema],
+) -> tuple[Merge | None, list[CompositionError], list[CompositionHint]]:
+    name_graphs(loaded)
+    merge = merge_subgraphs(loaded)
+    errors: list[CompositionError] = []
+    hints: list[CompositionHint] = []
+    for problem in check_merge(merge):
+        if isinstance(problem, CompositionHint):
+            hints.append(problem)
+        else:
+            errors.append(problem)
+    return merge, errors, hints

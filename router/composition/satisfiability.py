@@ -1,0 +1,13 @@
+"""Satisfiability."""
+
+from __future__ import annotations
+
+from router.composition.merge.records import Merge
+from router.composition.model import Schema
+from router.composition.problems import CompositionError, CompositionHint
+
+
+def check_satisfiability(
+    merge: Merge, schema: Schema
+) -> tuple[list[CompositionError], list[CompositionHint]]:
+    return [], []
