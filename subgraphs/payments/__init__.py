@@ -1,0 +1,3 @@
+"""The payments service: authorise, capture, void and refund through a provider port."""
+
+__all__: list[str] = []

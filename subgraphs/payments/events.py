@@ -1,0 +1,215 @@
+"""What happens to a payment, as stored and published. Amounts are minor units of `currency`.
+
+What is to be asked of the provider is recorded before it is asked (`…_requested`), and what the
+provider answered after it: a process that dies in between finds the question in the log and asks
+again under the same key.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from eventstore.event import Event, event_type
+
+
+class OfPayment(Event, frozen=True):
+    """Which payment of which order, and the request that is answered ("" for none)."""
+
+    order_id: str
+    payment_id: str
+    request_id: str
+
+
+@event_type("payment.requested")
+class PaymentRequested(OfPayment, frozen=True):
+    """An authorisation is to be asked for. `attempt` counts the payments of an order, from 1."""
+
+    customer_id: str
+    amount_minor: int
+    currency: str
+    payment_method_token: str
+    attempt: int
+    provider: str
+
+
+@event_type("payment.authorized")
+class PaymentAuthorized(OfPayment, frozen=True):
+    """The provider holds the amount for us."""
+
+    amount_minor: int
+    currency: str
+    provider_reference: str
+
+
+@event_type("payment.declined")
+class PaymentDeclined(OfPayment, frozen=True):
+    """No money is held and none will be."""
+
+    decline_code: str
+
+
+@event_type("payment.action_required")
+class PaymentActionRequired(OfPayment, frozen=True):
+    """The customer has to prove who they are, until `deadline`."""
+
+    kind: str
+    redirect_url: str | None
+    client_token: str | None
+    provider_reference: str
+    deadline: datetime
+
+
+@event_type("payment.action_answered")
+class PaymentActionAnswered(OfPayment, frozen=True):
+    """The customer did what was required: the provider is to be told."""
+
+    operation_id: str
+    answer: str
+
+
+@event_type("payment.outcome_unknown")
+class PaymentOutcomeUnknown(OfPayment, frozen=True):
+    """The provider did not answer, so the work may have been done: it will be asked.
+
+    `asked` counts how often the outcome of this operation was not to be had, from 1.
+    """
+
+    operation: str
+    operation_id: str
+    asked: int
+
+
+@event_type("payment.capture_requested")
+class PaymentCaptureRequested(OfPayment, frozen=True):
+    """Some of what is held is to be taken; `shipment_id` says for what, if for a shipment."""
+
+    operation_id: str
+    shipment_id: str | None
+    amount_minor: int
+    currency: str
+
+
+@event_type("payment.captured")
+class PaymentCaptured(OfPayment, frozen=True):
+    """The provider took the amount."""
+
+    operation_id: str
+    shipment_id: str | None
+    amount_minor: int
+    currency: str
+
+
+@event_type("payment.capture_failed")
+class PaymentCaptureFailed(OfPayment, frozen=True):
+    """Nothing was taken; `code` says why."""
+
+    operation_id: str
+    shipment_id: str | None
+    amount_minor: int
+    currency: str
+    code: str
+
+
+@event_type("payment.void_requested")
+class PaymentVoidRequested(OfPayment, frozen=True):
+    """What is held and not taken is to be given up."""
+
+    operation_id: str
+    reason: str
+    abandoned: bool = False
+
+
+@event_type("payment.voided")
+class PaymentVoided(OfPayment, frozen=True):
+    """Nothing more is held. `amount_minor` is what was given up, 0 if nothing was held."""
+
+    operation_id: str
+    amount_minor: int
+    currency: str
+
+
+@event_type("payment.void_failed")
+class PaymentVoidFailed(OfPayment, frozen=True):
+    """The provider would not give up the hold: somebody has to look."""
+
+    operation_id: str
+    code: str
+
+
+@event_type("payment.refund_requested")
+class PaymentRefundRequested(OfPayment, frozen=True):
+    """Some of what was taken is to be given back."""
+
+    operation_id: str
+    amount_minor: int
+    currency: str
+    reason: str
+
+
+@event_type("payment.refunded")
+class PaymentRefunded(OfPayment, frozen=True):
+    """The provider gave the amount back."""
+
+    operation_id: str
+    amount_minor: int
+    currency: str
+
+
+@event_type("payment.refund_failed")
+class PaymentRefundFailed(OfPayment, frozen=True):
+    """Nothing was given back; `code` says why."""
+
+    operation_id: str
+    amount_minor: int
+    currency: str
+    code: str
+
+
+@event_type("payment.operation_refused", public=False)
+class PaymentOperationRefused(OfPayment, frozen=True):
+    """Somebody tried what the rules forbid: kept for who asks later."""
+
+    operation: str
+    amount_minor: int | None
+    code: str
+    message: str
+
+
+PaymentEvent = (
+    PaymentRequested
+    | PaymentAuthorized
+    | PaymentDeclined
+    | PaymentActionRequired
+    | PaymentActionAnswered
+    | PaymentOutcomeUnknown
+    | PaymentCaptureRequested
+    | PaymentCaptured
+    | PaymentCaptureFailed
+    | PaymentVoidRequested
+    | PaymentVoided
+    | PaymentVoidFailed
+    | PaymentRefundRequested
+    | PaymentRefunded
+    | PaymentRefundFailed
+    | PaymentOperationRefused
+)
+
+EVENTS: tuple[type[PaymentEvent], ...] = (
+    PaymentRequested,
+    PaymentAuthorized,
+    PaymentDeclined,
+    PaymentActionRequired,
+    PaymentActionAnswered,
+    PaymentOutcomeUnknown,
+    PaymentCaptureRequested,
+    PaymentCaptured,
+    PaymentCaptureFailed,
+    PaymentVoidRequested,
+    PaymentVoided,
+    PaymentVoidFailed,
+    PaymentRefundRequested,
+    PaymentRefunded,
+    PaymentRefundFailed,
+    PaymentOperationRefused,
+)
+"""Every event type of this service, for its registry."""
