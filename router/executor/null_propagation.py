@@ -50,9 +50,12 @@ class _Completion:
     def field(
         self, shape: ObjectShape, field: FieldShape, owner: JsonObject, path: ResponsePath
     ) -> Any:
-        if field.typename:
-            return shape.typename
         where = f"{field.parent}.{field.name}"
+        if field.typename:
+            if shape.abstract:
+                self._fault(path, VALUE_CODE, f"the type of `{shape.typename}` is not known")
+                raise _Nulled
+            return shape.typename
         return self.value(field.value, field.required, owner.get(field.key), path, where)
 
     def value(

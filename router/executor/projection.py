@@ -74,7 +74,7 @@ class _Source:
 
     def _field(self, field: FieldShape) -> str:
         if field.typename:
-            return repr(self.shape.typename)
+            return "fault()" if self.shape.abstract else repr(self.shape.typename)
         return self._value(field.value, field.required, f"(v := g({field.key!r}))", "v")
 
     def _value(self, shape: ValueShape, required: bool, first: str, again: str) -> str:

@@ -50,15 +50,22 @@ class RawShape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectShape:
-    """The fields of an object of one type, in answer order."""
+    """The fields of an object of one type, in answer order.
+
+    `abstract` where all that is known of the object is an interface it has: a subgraph that knows
+    the interface as an @interfaceObject names no other type. Its `__typename` cannot be told.
+    """
 
     typename: str
+    abstract: bool
     fields: tuple[FieldShape, ...]
 
 
 @dataclass(slots=True, eq=False)
 class CompositeShape:
     """An object whose type is `name`, or, when that is abstract, one of `possible`.
+
+    Interfaces are among `possible` too: see ObjectShape.
 
     `by_type` fills as runtime types turn up; it never has more entries than `possible`.
     """
@@ -89,6 +96,7 @@ class ListShape:
     required: bool
 
 
+Parent: TypeAlias = GraphQLObjectType | GraphQLInterfaceType
 ValueShape: TypeAlias = "LeafShape | RawShape | CompositeShape | ListShape"
 
 
@@ -130,17 +138,17 @@ class Shapes:
     ) -> ObjectShape:
         """The fields that selections ask of an object of type `typename`."""
         parent = self.schema.get_type(typename)
-        assert isinstance(parent, GraphQLObjectType)
+        assert isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType))
         grouped: dict[str, list[FieldNode]] = {}
         visited: set[str] = set()
         for selections in selection_sets:
             self._collect(parent, selections, grouped, visited)
         fields = tuple(self._field(parent, key, nodes) for key, nodes in grouped.items())
-        return ObjectShape(typename, fields)
+        return ObjectShape(typename, isinstance(parent, GraphQLInterfaceType), fields)
 
     def _collect(
         self,
-        parent: GraphQLObjectType,
+        parent: Parent,
         selections: Iterable[SelectionNode],
         grouped: dict[str, list[FieldNode]],
         visited: set[str],
@@ -176,7 +184,7 @@ class Shapes:
                     return False
         return True
 
-    def _applies(self, parent: GraphQLObjectType, condition: str) -> bool:
+    def _applies(self, parent: Parent, condition: str) -> bool:
         if condition == parent.name:
             return True
         other = self.schema.get_type(condition)
@@ -184,7 +192,7 @@ class Shapes:
             other, (GraphQLInterfaceType, GraphQLUnionType)
         ) and self.schema.is_sub_type(other, parent)
 
-    def _field(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> FieldShape:
+    def _field(self, parent: Parent, key: str, nodes: list[FieldNode]) -> FieldShape:
         name = nodes[0].name.value
         if name == "__typename":
             return FieldShape(key, name, parent.name, RawShape(), required=True, typename=True)
@@ -213,4 +221,8 @@ class Shapes:
     def _possible(self, kind: GraphQLObjectType | GraphQLAbstractType) -> frozenset[str]:
         if isinstance(kind, GraphQLObjectType):
             return frozenset({kind.name})
-        return frozenset(item.name for item in self.schema.get_possible_types(kind))
+        names = {item.name for item in self.schema.get_possible_types(kind)}
+        if isinstance(kind, GraphQLInterfaceType):
+            names.add(kind.name)
+            names.update(item.name for item in self.schema.get_implementations(kind).interfaces)
+        return frozenset(names)
