@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from subgraphs.shared.graphql.execution import Executor
 from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.metrics import ServiceMetrics
+from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
 
@@ -54,7 +55,11 @@ class Background(Protocol):
 
 
 class Service(Generic[R]):
-    """One service, built by its `app.py`. Start it, serve `app` or call `execute`, stop it."""
+    """One service, built by its `app.py`. Start it, serve `app` or call `execute`, stop it.
+
+    `tables` is idempotent DDL of what the service owns beside its log and read models; `on_start`
+    runs when requests could be served, before reactors and `background`; `on_stop` comes last.
+    """
 
     def __init__(
         self,
@@ -68,7 +73,9 @@ class Service(Generic[R]):
         reactors: Sequence[Reactor] = (),
         background: Sequence[Background] = (),
         routes: Sequence[BaseRoute] = (),
-        on_start: Callable[[], Any] | None = None,
+        tables: str = "",
+        on_start: Callable[[], Awaitable[None]] | None = None,
+        on_stop: Callable[[], None] | None = None,
     ) -> None:
         self.context, self.name = context, context.name
         self.store, self.reads, self.resources = store, reads, resources
@@ -81,7 +88,8 @@ class Service(Generic[R]):
         self.reactor_runner = ReactorRunner(store, feeds, self.reactors)
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry, self.name)
-        self._background, self._on_start = tuple(background), on_start
+        self._background, self._tables, self._on_start = tuple(background), tables, on_start
+        self._on_stop = on_stop
         self._executor = Executor(schema)
         self._running: AsyncExitStack | None = None
         self.app = build_app(self, routes)
@@ -94,8 +102,11 @@ class Service(Generic[R]):
     async def start(self) -> None:
         """Open the store, follow the log and the feeds. Returns when requests can be served."""
         async with AsyncExitStack() as stack:
+            if self._on_stop is not None:
+                stack.callback(self._on_stop)
             await self.store.open()
             stack.push_async_callback(self.store.close)
+            await create_tables(self.context.conninfo, self._tables)
             await self.runner.start()
             stack.push_async_callback(self.runner.stop)
             await self.reads.open()

@@ -2,6 +2,7 @@
 
 from subgraphs.shared.graphql.connections import Connection, CountedConnection, Edge
 from subgraphs.shared.graphql.context import RequestContext
+from subgraphs.shared.graphql.fields import federated, field, mutation
 from subgraphs.shared.graphql.schema import build_schema
 from subgraphs.shared.graphql.types import (
     AddressInput,
@@ -37,5 +38,8 @@ __all__ = [
     "UserError",
     "VersionConflict",
     "build_schema",
+    "federated",
+    "field",
+    "mutation",
     "user_error",
 ]

@@ -31,6 +31,7 @@ class RequestContext(Generic[R]):
     resources: R
     clock: Callable[[], datetime]
     caller: Caller = ANONYMOUS
+    service_actor: str | None = None
     request_id: str
     correlation_id: str
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -52,7 +53,9 @@ class RequestContext(Generic[R]):
 
     @property
     def actor(self) -> Actor:
-        """The caller, as events name them."""
+        """The caller, as events name them; or the service itself, for what it does unasked."""
+        if self.service_actor is not None:
+            return Actor("service", self.service_actor)
         if self.caller.user_id is None:
             return Actor("user", "anonymous")
         return Actor("staff" if self.caller.is_staff else "user", self.caller.user_id)

@@ -1,0 +1,50 @@
+"""Strawberry's field decorators with arguments, typed: its own are `Any` to a type checker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import strawberry
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def field(
+    description: str | None = None, *, deprecation_reason: str | None = None
+) -> Callable[[F], F]:
+    """A resolver with a description."""
+    decorate: Callable[[F], F] = strawberry.field(
+        description=description, deprecation_reason=deprecation_reason
+    )
+    return decorate
+
+
+def mutation(
+    description: str | None = None, *, deprecation_reason: str | None = None
+) -> Callable[[F], F]:
+    """A mutation with a description."""
+    decorate: Callable[[F], F] = strawberry.mutation(
+        description=description, deprecation_reason=deprecation_reason
+    )
+    return decorate
+
+
+def federated(
+    *,
+    requires: Sequence[str] | None = None,
+    provides: Sequence[str] | None = None,
+    shareable: bool = False,
+    description: str | None = None,
+) -> Callable[[F], F]:
+    """A resolver with federation directives.
+
+    Fields that `requires` names reach `resolve_reference` under their GraphQL names: take `**rest`.
+    """
+    decorate: Callable[[F], F] = strawberry.federation.field(
+        requires=list(requires) if requires else None,
+        provides=list(provides) if provides else None,
+        shareable=shareable,
+        description=description,
+    )
+    return decorate

@@ -1,0 +1,254 @@
+"""What users can do: register, give themselves addresses; and what administrators can do."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from eventstore import NO_STREAM, Append, Effect, EventStore, Streams, WrongExpectedVersion
+from eventstore.event import Actor, Event, Metadata
+from subgraphs.shared.auth import Role
+from subgraphs.shared.commands import Commands, Done
+from subgraphs.shared.graphql.context import RequestContext
+from subgraphs.users.domain import (
+    Address,
+    EmailTaken,
+    User,
+    checked_email,
+    checked_password,
+    checked_reason,
+)
+from subgraphs.users.events import EmailReserved
+from subgraphs.users.passwords import Passwords
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS public.user_credentials (
+    user_id text PRIMARY KEY,
+    password_hash text NOT NULL
+);
+"""
+"""Hashes stay out of the log: a log is kept, and a hash must be forgettable."""
+
+Context = RequestContext[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What `registerUser` is given; the part of the body that a repeat must have in common."""
+
+    email: str
+    password: str
+    display_name: str | None = None
+
+
+def email_stream(email: str) -> str:
+    """The stream whose first event decides who has this address; letter case does not matter."""
+    return f"email:{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}"
+
+
+def store_password(user_id: str, password_hash: str) -> Effect:
+    """Write the hash in the transaction of an append."""
+    return Effect(
+        "INSERT INTO public.user_credentials VALUES (%s, %s) "
+        "ON CONFLICT (user_id) DO UPDATE SET password_hash = excluded.password_hash",
+        (user_id, password_hash),
+    )
+
+
+class UserHandlers:
+    """Commands on users. Who may give them is decided here, so that no caller can forget it."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        store: EventStore,
+        streams: Streams,
+        passwords: Passwords,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._commands, self._store, self._streams = commands, store, streams
+        self._passwords, self._new_id = passwords, new_id
+
+    async def register(
+        self,
+        context: Context,
+        registration: Registration,
+        *,
+        idempotency_key: str | None,
+        roles: Sequence[Role] = (),
+        reason: str = "",
+    ) -> Done[User]:
+        """Register a user, their address and password in one transaction.
+
+        `roles` are granted at once, for the bootstrap administrator. Raises InvalidValue,
+        EmailTaken, KeyReused.
+        """
+        operation = "registerUser"
+        done = await self._commands.replayed(
+            context,
+            User,
+            operation=operation,
+            idempotency_key=idempotency_key,
+            body=registration,
+        )
+        if done is not None:
+            return done
+        email = checked_email(registration.email)
+        password = checked_password(registration.password)
+        if await self.owner_of(email) is not None:
+            raise EmailTaken(email)
+        password_hash = await self._passwords.hash(password)
+        user_id = self._new_id("usr")
+        user = User.initial(user_id)
+        events: list[Event] = user.register(email, registration.display_name, context.clock())
+        for event in events:
+            user = user.evolve(event)
+        for role in roles:
+            events += user.grant(role, reason)
+        try:
+            return await self._commands.append(
+                context,
+                User,
+                user_id,
+                [
+                    Append(email_stream(email), [EmailReserved(user_id)], NO_STREAM),
+                    Append(user_id, events, NO_STREAM),
+                ],
+                operation=operation,
+                idempotency_key=idempotency_key,
+                body=registration,
+                effects=[store_password(user_id, password_hash)],
+            )
+        except WrongExpectedVersion:
+            raise EmailTaken(email) from None
+
+    async def owner_of(self, email: str) -> str | None:
+        """The id of the user who has this address, from the log itself."""
+        for recorded in await self._store.read_stream(email_stream(email), limit=1):
+            if isinstance(recorded.event, EmailReserved):
+                return recorded.event.user_id
+        return None
+
+    async def change_profile(
+        self, context: Context, display_name: str | None, expected_version: int | None
+    ) -> Done[User]:
+        """Change what the caller is called."""
+        return await self._run(
+            context,
+            context.caller.require_user(),
+            lambda user: user.change_profile(display_name),
+            expected_version=expected_version,
+        )
+
+    async def grant_role(
+        self, context: Context, user_id: str, role: Role, reason: str, expected: int | None
+    ) -> Done[User]:
+        """Raises Forbidden for everybody but administrators."""
+        context.caller.require_role("grant roles", Role.ADMIN)
+        return await self._run(
+            context,
+            user_id,
+            lambda user: user.grant(role, reason),
+            expected_version=expected,
+            reason=checked_reason(reason),
+        )
+
+    async def revoke_role(
+        self, context: Context, user_id: str, role: Role, reason: str, expected: int | None
+    ) -> Done[User]:
+        """Raises Forbidden for everybody but administrators."""
+        admin = context.caller.require_role("revoke roles", Role.ADMIN)
+        return await self._run(
+            context,
+            user_id,
+            lambda user: user.revoke(role, reason, by=admin),
+            expected_version=expected,
+            reason=checked_reason(reason),
+        )
+
+    async def add_address(
+        self, context: Context, address: Address, *, make_default: bool
+    ) -> Done[User]:
+        """Give the caller one more address."""
+        address_id = self._new_id("adr")
+        return await self._run(
+            context,
+            context.caller.require_user(),
+            lambda user: user.add_address(address_id, address, make_default=make_default),
+        )
+
+    async def change_address(
+        self, context: Context, address_id: str, address: Address
+    ) -> Done[User]:
+        """Change one of the caller's addresses."""
+        return await self._run(
+            context,
+            context.caller.require_user(),
+            lambda user: user.change_address(address_id, address),
+        )
+
+    async def choose_default_address(self, context: Context, address_id: str) -> Done[User]:
+        """Make one of the caller's addresses the default one."""
+        return await self._run(
+            context,
+            context.caller.require_user(),
+            lambda user: user.choose_default_address(address_id),
+        )
+
+    async def remove_address(self, context: Context, address_id: str) -> Done[User]:
+        """Remove one of the caller's addresses."""
+        return await self._run(
+            context, context.caller.require_user(), lambda user: user.remove_address(address_id)
+        )
+
+    async def request_erasure(self, context: Context, user_id: str, reason: str) -> Done[User]:
+        """Users ask for themselves; administrators for anybody. Raises Forbidden."""
+        if context.caller.require_user() != user_id:
+            context.caller.require_role("ask for the erasure of somebody else", Role.ADMIN)
+        return await self._run(
+            context,
+            user_id,
+            lambda user: user.request_erasure(reason, context.clock()),
+            reason=checked_reason(reason),
+        )
+
+    async def load(self, user_id: str) -> tuple[User, int]:
+        """The user as the log has them now, and their version."""
+        return await self._streams.load(User, user_id)
+
+    async def bootstrap(self, context: Context, email: str, password: str) -> None:
+        """Make the first administrator, if nobody has the address. Raises InvalidValue."""
+        if await self.owner_of(checked_email(email)) is not None:
+            return
+        try:
+            await self.register(
+                context,
+                Registration(email, password, "Administrator"),
+                idempotency_key=None,
+                roles=tuple(Role),
+                reason="named in the bootstrap setting",
+            )
+        except EmailTaken:
+            return
+
+    async def _run(
+        self,
+        context: Context,
+        user_id: str,
+        decide: Callable[[User], Sequence[Event]],
+        *,
+        expected_version: int | None = None,
+        reason: str | None = None,
+    ) -> Done[User]:
+        return await self._commands.run(
+            context, User, user_id, decide, expected_version=expected_version, reason=reason
+        )
+
+
+def acting(context: Context, user_id: str) -> Metadata:
+    """Metadata of what a caller does who has just proved to be this user."""
+    return msgspec.structs.replace(context.metadata(), actor=Actor("user", user_id))

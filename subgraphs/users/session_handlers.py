@@ -1,0 +1,163 @@
+"""Sign in, stay in, sign out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from weakref import WeakValueDictionary
+
+from eventstore import NO_STREAM, Append, EventStore, Streams
+from eventstore.event import Event
+from subgraphs.shared.errors import InvalidValue
+from subgraphs.users.domain import User, checked_email
+from subgraphs.users.events import SessionRevoked, SessionStarted, SignedIn
+from subgraphs.users.failure_limit import FailureLimit
+from subgraphs.users.handlers import Context, UserHandlers, acting, email_stream, store_password
+from subgraphs.users.passwords import Passwords
+from subgraphs.users.read_models import UserReads
+from subgraphs.users.sessions import RefreshToken, Session, SessionOver
+from subgraphs.users.sign_in import SignInGuard, SignInPolicy, SignInRefused
+from subgraphs.users.tokens import AccessToken, SigningKeys
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """What a client gets when it signs in or refreshes. `version` is the user's."""
+
+    user: User
+    version: int
+    access: AccessToken
+    refresh_token: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLifetimes:
+    access_seconds: int = 600
+    session_seconds: int = 30 * 24 * 3600
+
+
+class SessionHandlers:
+    """Commands on sessions. Guesses are counted per address (in the log) and per client address."""
+
+    def __init__(
+        self,
+        store: EventStore,
+        streams: Streams,
+        users: UserHandlers,
+        reads: UserReads,
+        passwords: Passwords,
+        keys: SigningKeys,
+        *,
+        policy: SignInPolicy,
+        lifetimes: TokenLifetimes,
+        limit: FailureLimit,
+        new_id: Callable[[str], str],
+    ) -> None:
+        self._store, self._streams, self._users, self._reads = store, streams, users, reads
+        self._passwords, self._keys = passwords, keys
+        self._policy, self._lifetimes, self._limit = policy, lifetimes, limit
+        self._new_id = new_id
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def sign_in(self, context: Context, email: str, password: str) -> OpenSession:
+        """Start a session. Raises SignInRefused, SignInBlocked.
+
+        Attempts on one address go one after the other, so that many at once are no more guesses.
+        """
+        self._limit.check(context.headers.get("x-client-ip"), context.clock())
+        try:
+            address = checked_email(email)
+        except InvalidValue:
+            raise SignInRefused from None
+        lock = self._locks.setdefault(address.lower(), asyncio.Lock())
+        async with lock:
+            return await self._sign_in(context, address, password)
+
+    async def _sign_in(self, context: Context, email: str, password: str) -> OpenSession:
+        guard_stream = f"sign_in:{email_stream(email)}"
+        now = context.clock()
+        latest = await self._store.read_stream(
+            guard_stream, limit=self._policy.events_read_max, backwards=True
+        )
+        guard = SignInGuard.of(recorded.event for recorded in reversed(latest))
+        guard.check(now)
+        user_id = await self._users.owner_of(email)
+        stored = await self._reads.password_hash(user_id) if user_id else None
+        right, better_hash = await self._passwords.verify(password, stored)
+        if user_id is None or not right:
+            self._limit.failed(context.headers.get("x-client-ip"), now)
+            reason = "wrong_password" if user_id else "unknown_email"
+            failures = guard.fail(self._policy, reason=reason, user_id=user_id, now=now)
+            await self._store.append(Append(guard_stream, failures), metadata=context.metadata())
+            raise SignInRefused
+        session_id = self._new_id("ses")
+        token = RefreshToken.new(session_id)
+        expires_at = now + timedelta(seconds=self._lifetimes.session_seconds)
+        await self._store.append(
+            [
+                Append(guard_stream, [SignedIn(user_id, session_id, now)]),
+                Append(
+                    session_id,
+                    [SessionStarted(session_id, user_id, token.hash, expires_at)],
+                    NO_STREAM,
+                ),
+            ],
+            metadata=acting(context, user_id),
+            effects=[store_password(user_id, better_hash)] if better_hash else (),
+        )
+        return await self._open(context, user_id, token)
+
+    async def refresh(self, context: Context, text: str) -> OpenSession:
+        """Exchange a refresh token for new tokens, once. Raises SessionOver.
+
+        A token that comes a second time ends the session for whoever else has it.
+        """
+        token = RefreshToken.read(text)
+        new = RefreshToken.new(token.session_id)
+        now = context.clock()
+        decided: list[Event] = []
+
+        def decide(session: Session) -> list[Event]:
+            decided[:] = session.refresh(token, new, now)
+            return decided
+
+        session, _ = await self._streams.load(Session, token.session_id)
+        if session.user_id is None:
+            raise SessionOver("unknown token")
+        await self._streams.execute(
+            Session, token.session_id, decide, metadata=acting(context, session.user_id)
+        )
+        if any(isinstance(event, SessionRevoked) for event in decided):
+            raise SessionOver("the token was used before")
+        return await self._open(context, session.user_id, new)
+
+    async def sign_out(self, context: Context, *, all_devices: bool) -> tuple[User, int]:
+        """End the caller's session, or all of them. Raises Unauthenticated."""
+        user_id = context.caller.require_user()
+        ids: list[str] = []
+        if context.caller.session_id is not None:
+            ids = [context.caller.session_id]
+        if all_devices:
+            ids = sorted({*ids, *await self._reads.sessions_of(user_id)})
+        reason = "signed_out_everywhere" if all_devices else "signed_out"
+        for session_id in ids:
+            await self._streams.execute(
+                Session,
+                session_id,
+                lambda session: session.revoke(reason),
+                metadata=context.metadata(),
+            )
+        return await self._users.load(user_id)
+
+    async def _open(self, context: Context, user_id: str, token: RefreshToken) -> OpenSession:
+        user, version = await self._users.load(user_id)
+        access = self._keys.sign(
+            user_id=user_id,
+            roles=user.roles,
+            session_id=token.session_id,
+            now=context.clock(),
+            lifetime=timedelta(seconds=self._lifetimes.access_seconds),
+        )
+        return OpenSession(user, version, access, token.text)
