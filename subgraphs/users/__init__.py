@@ -1,0 +1,1 @@
+"""The users service: registration, sign-in, sessions, roles, addresses, erasure."""
