@@ -1,21 +1,34 @@
 """`lonja`: one command, its subcommands one module each in `lonja.commands`.
 
-Commands are imported when they are asked for, so that `lonja router` starts without the shop.
+Commands are imported when they are asked for, so that `lonja router` starts without the shop. Exit
+codes: 0 done, 1 refused or failed (one sentence on standard error says why), 2 wrong usage.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from typing import Any
 
 import click
 
+from lonja.errors import LonjaError
+
 COMMANDS = {
-    "check": "router",
-    "compose": "router",
-    "plan": "router",
+    "check": "compose",
+    "compose": "compose",
+    "db": "db",
+    "demo": "demo",
+    "doctor": "doctor",
+    "log": "log",
+    "plan": "plan",
+    "projections": "projections",
     "router": "router",
+    "serve": "serve",
+    "up": "up",
 }
-"""Command name to the module in `lonja.commands` that defines it (`-` in the name is `_` there)."""
+"""Command name to the module in `lonja.commands` that defines it."""
 
 
 class LazyGroup(click.Group):
@@ -31,6 +44,30 @@ class LazyGroup(click.Group):
         command = getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error we know becomes one sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except LonjaError as error:
+            raise Failed(error) from error
+        except BrokenPipeError:
+            # Whoever read our output has gone; leave quietly, as other commands do.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
+
+
+class Failed(click.ClickException):
+    """How an error of ours is shown."""
+
+    exit_code = 1
+
+    def __init__(self, error: LonjaError) -> None:
+        self.code = error.code
+        super().__init__(str(error))
+
+    def show(self, file: Any = None) -> None:
+        click.echo(click.style("error: ", fg="red", bold=True) + self.message, err=True)
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -43,14 +43,18 @@ class Group(BaseModel):
 
 
 class UserSettings(Group):
-    """Sign-in. Lifetimes are in seconds."""
+    """Sign-in: what a password hash costs, how long tokens live, when an address is locked."""
 
     bootstrap_admin_email: str = ""
     bootstrap_admin_password: SecretStr = SecretStr("")
-    access_token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
-    refresh_token_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
+    access_token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 600
+    session_seconds: Annotated[int, Field(ge=60)] = 30 * 86_400
+    sign_in_failures_max: Annotated[int, Field(ge=1)] = 5
+    sign_in_lock_seconds: Annotated[int, Field(ge=1)] = 900
+    sign_in_failures_per_minute_max: Annotated[int, Field(ge=0)] = 30
     argon2_time_cost: Annotated[int, Field(ge=1, le=20)] = 3
     argon2_memory_kib: Annotated[int, Field(ge=8, le=4_194_304)] = 65_536
+    argon2_parallelism: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 class PaymentSettings(Group):
