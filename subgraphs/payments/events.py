@@ -81,10 +81,10 @@ class PaymentOutcomeUnknown(OfPayment, frozen=True):
 
 @event_type("payment.capture_requested")
 class PaymentCaptureRequested(OfPayment, frozen=True):
-    """Some of what is held is to be taken; `shipment_id` says for what, if for a shipment."""
+    """Some of what is held is to be taken: for a shipment, or for none ("") by hand."""
 
     operation_id: str
-    shipment_id: str | None
+    shipment_id: str
     amount_minor: int
     currency: str
 
@@ -94,20 +94,20 @@ class PaymentCaptured(OfPayment, frozen=True):
     """The provider took the amount."""
 
     operation_id: str
-    shipment_id: str | None
+    shipment_id: str
     amount_minor: int
     currency: str
 
 
 @event_type("payment.capture_failed")
 class PaymentCaptureFailed(OfPayment, frozen=True):
-    """Nothing was taken; `code` says why."""
+    """Nothing was taken."""
 
     operation_id: str
-    shipment_id: str | None
+    shipment_id: str
     amount_minor: int
     currency: str
-    code: str
+    reason: str
 
 
 @event_type("payment.void_requested")
@@ -133,7 +133,7 @@ class PaymentVoidFailed(OfPayment, frozen=True):
     """The provider would not give up the hold: somebody has to look."""
 
     operation_id: str
-    code: str
+    reason: str
 
 
 @event_type("payment.refund_requested")
@@ -157,12 +157,12 @@ class PaymentRefunded(OfPayment, frozen=True):
 
 @event_type("payment.refund_failed")
 class PaymentRefundFailed(OfPayment, frozen=True):
-    """Nothing was given back; `code` says why."""
+    """Nothing was given back."""
 
     operation_id: str
     amount_minor: int
     currency: str
-    code: str
+    reason: str
 
 
 @event_type("payment.operation_refused", public=False)

@@ -66,7 +66,7 @@ def capture(
     amount: Money | None,
     *,
     request_id: str = "",
-    shipment_id: str | None = None,
+    shipment_id: str = "",
 ) -> list[PaymentEvent]:
     """Take an amount, or all that may be taken if None.
 

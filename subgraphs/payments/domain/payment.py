@@ -63,7 +63,7 @@ class Operation:
     kind: OperationKind
     request_id: str
     amount_minor: int = 0
-    shipment_id: str | None = None
+    shipment_id: str = ""
     answer: str = ""
     abandoned: bool = False
     asked: int = 0
@@ -237,7 +237,7 @@ class Payment:
         event: OfPayment,
         *,
         amount: int = 0,
-        shipment_id: str | None = None,
+        shipment_id: str = "",
         answer: str = "",
         abandoned: bool = False,
     ) -> Payment:

@@ -101,7 +101,7 @@ def _void(
     if not isinstance(answer, Approved):
         return [PaymentVoidFailed(*about, operation.id, _code(answer))]
     voided = PaymentVoided(*about, operation.id, answer.amount_minor, payment.currency)
-    return [voided, PaymentDeclined(*about, ABANDONED)] if operation.abandoned else [voided]
+    return [PaymentDeclined(*about, ABANDONED), voided] if operation.abandoned else [voided]
 
 
 def _refund(

@@ -156,13 +156,13 @@ def test_an_answer_that_nobody_asked_for_is_refused() -> None:
         domain.answer_action(Given().authorized().payment, "act_1", "approve")
 
 
-def test_a_challenge_that_is_abandoned_is_voided_then_declined() -> None:
+def test_a_challenge_that_is_abandoned_is_declined_and_voided() -> None:
     given = Given()
     given.answered(CHALLENGE)
     late = NOW + timedelta(minutes=10)
     assert domain.abandon_action(given.payment, NOW) == []
     given.then(domain.abandon_action(given.payment, late))
-    voided, declined = given.answered(Approved("auth_1", 0))
+    declined, voided = given.answered(Approved("auth_1", 0))
     assert isinstance(voided, PaymentVoided)
     assert declined == PaymentDeclined(*ABOUT, "r1", domain.ABANDONED)
     assert given.payment.state is PaymentState.DECLINED
@@ -229,7 +229,7 @@ def test_a_capture_over_the_ceiling_is_answered_where_an_answer_is_due() -> None
     )
     [failed] = given.then(events)
     assert isinstance(failed, PaymentCaptureFailed)
-    assert failed.code == "AMOUNT_EXCEEDS_LIMIT"
+    assert failed.reason == "AMOUNT_EXCEEDS_LIMIT"
     assert (
         domain.capture_or_fail(
             given.payment, "cap_1", eur(1001), request_id="r2", shipment_id="shp_1"
