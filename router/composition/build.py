@@ -81,7 +81,7 @@ def build_schema(document: DocumentNode) -> Schema:
                     kind: RootKind = operation.operation.value
                     schema.roots[kind] = operation.type.name.value
             case DirectiveDefinitionNode():
-                schema.directives[node.name.value] = _directive_definition(node)
+                schema.directives[node.name.value] = directive_definition(node)
             case TypeDefinitionNode() | TypeExtensionNode():
                 _add_type(schema, node)
             case _:
@@ -157,7 +157,7 @@ def _input(node: InputValueDefinitionNode) -> InputDef:
     )
 
 
-def _directive_definition(node: DirectiveDefinitionNode) -> DirectiveDef:
+def directive_definition(node: DirectiveDefinitionNode) -> DirectiveDef:
     return DirectiveDef(
         node.name.value,
         [location.value for location in node.locations],

@@ -15,7 +15,13 @@ from router.composition.merge import Merge, merge_subgraphs
 from router.composition.model import Schema
 from router.composition.printing import print_schema
 from router.composition.problems import CompositionError, CompositionHint
-from router.composition.rules import check_merge, check_set, check_subgraph, check_supergraph
+from router.composition.rules import (
+    check_document,
+    check_merge,
+    check_set,
+    check_subgraph,
+    check_supergraph,
+)
 from router.composition.satisfiability import check_satisfiability
 from router.composition.subgraph import Subgraph, SubgraphSchema, load, rename_roots
 from router.composition.upgrade import upgrade_all
@@ -61,14 +67,13 @@ def compose(
     merge, errors, hints = _merge(loaded)
     if errors or merge is None:
         return CompositionResult(None, tuple(errors), tuple(hints))
-    supergraph = complete(merge)
-    errors = list(check_supergraph(merge, supergraph))
+    errors = list(check_supergraph(merge))
     if not errors and satisfiability:
-        errors, more = check_satisfiability(merge, supergraph)
+        errors, more = check_satisfiability(merge)
         hints += more
     if errors:
         return CompositionResult(None, tuple(errors), tuple(hints))
-    return CompositionResult(print_schema(supergraph), (), tuple(hints))
+    return CompositionResult(print_schema(complete(merge)), (), tuple(hints))
 
 
 def merged_schema(subgraphs: Iterable[Subgraph | tuple[str, str]]) -> Schema | None:
@@ -92,7 +97,7 @@ def _load(given: list[Subgraph]) -> tuple[list[SubgraphSchema], list[Composition
         errors += problems
         if schema is not None:
             loaded.append(schema)
-            errors += check_subgraph(schema, before_upgrade=True)
+            errors += check_document(schema)
             errors += rename_roots(schema)
     if errors:
         return loaded, errors

@@ -143,7 +143,8 @@ def _custom(subgraphs: list[SubgraphSchema], answer: ComposedDirectives) -> None
                 (by_index[index] for index in requested), key=lambda link: link.version or (0, 0)
             )
     for one in sound:
-        assert one.link and one.original
+        assert one.link
+        assert one.original
         assert one.name
         if one.link.identity not in answer.features:
             continue

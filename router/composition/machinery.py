@@ -193,16 +193,20 @@ def _add_federated_definitions(merge: Merge) -> None:
         if spec.joined:
             continue
         prefix = {kind: f"{spec.feature}__{kind}" for kind in spec.types}
-        schema.directives[local] = _renamed(ALL_FEDERATION_DIRECTIVES[name], local, prefix)
+        schema.directives[local] = renamed_definition(
+            ALL_FEDERATION_DIRECTIVES[name], local, prefix
+        )
         for kind in prefix.values():
             schema.types[kind] = TypeDef("scalar", kind)
         if name == "context":
-            schema.directives["context__fromContext"] = _renamed(
+            schema.directives["context__fromContext"] = renamed_definition(
                 ALL_FEDERATION_DIRECTIVES["fromContext"], "context__fromContext", prefix
             )
 
 
-def _renamed(definition: DirectiveDef, name: str, types: dict[str, str]) -> DirectiveDef:
+def renamed_definition(definition: DirectiveDef, name: str, types: dict[str, str]) -> DirectiveDef:
+    """A definition under another name, its types renamed as `types` says."""
+
     def ref(one: TypeRef) -> TypeRef:
         if base_name(one) not in types:
             return one

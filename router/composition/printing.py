@@ -31,7 +31,9 @@ KEYWORDS = {
 def print_schema(schema: Schema) -> str:
     """The SDL of a schema, ending in a newline."""
     blocks = [_schema_block(schema)]
-    blocks += [_directive_block(schema.directives[name]) for name in sorted(schema.directives)]
+    blocks += [
+        print_directive_definition(schema.directives[name]) for name in sorted(schema.directives)
+    ]
     blocks += [_type_block(schema.types[name]) for name in sorted(schema.types)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -54,7 +56,8 @@ def _schema_block(schema: Schema) -> str:
     return "\n".join([*lines, "}"])
 
 
-def _directive_block(definition: DirectiveDef) -> str:
+def print_directive_definition(definition: DirectiveDef) -> str:
+    """One directive definition."""
     lines = [*_description(definition.description, "")]
     repeatable = " repeatable" if definition.repeatable else ""
     lines.append(

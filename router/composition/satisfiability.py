@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from router.composition.merge.records import Merge
-from router.composition.model import Schema
 from router.composition.problems import CompositionError, CompositionHint
 
 
 def check_satisfiability(
-    merge: Merge, schema: Schema
+    merge: Merge,
 ) -> tuple[list[CompositionError], list[CompositionHint]]:
     return [], []

@@ -38,7 +38,7 @@ def merge_subgraphs(subgraphs: list[SubgraphSchema]) -> Merge:
     _collect_types(merge)
     for one in merge.types.values():
         _merge_hierarchy(one)
-    named = _subtyping(merge)
+    named = subtyping(merge)
     access = AccessControl(merge)
     for one in merge.types.values():
         _merge_type(merge, one, named, access)
@@ -84,7 +84,9 @@ def _merge_hierarchy(one: TypeMerge) -> None:
                 one.merged.members.append(member)
 
 
-def _subtyping(merge: Merge) -> IsSubtype:
+def subtyping(merge: Merge) -> IsSubtype:
+    """Which named types are subtypes of which, by the merged unions and interfaces."""
+
     def named(supertype: str, subtype: str) -> bool:
         above, below = merge.types.get(supertype), merge.types.get(subtype)
         if above is None or below is None:

@@ -1,0 +1,1 @@
+"""Rules on merged elements and their sources, each `check(merge)`."""

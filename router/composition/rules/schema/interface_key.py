@@ -1,0 +1,51 @@
+"""INTERFACE_KEY_NOT_ON_IMPLEMENTATION: every implementation has each key of its interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from router.composition.fieldset import field_set_of, leaf_shape
+from router.composition.model import Directive, TypeDef, applied
+from router.composition.names import KEY
+from router.composition.problems import CompositionError, listing
+from router.composition.rules.report import in_subgraph
+from router.composition.subgraph import SubgraphSchema
+
+
+def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
+    implementations = subgraph.schema.implementations()
+    for definition in subgraph.schema.types.values():
+        if definition.kind != "interface":
+            continue
+        for key in applied(definition, KEY):
+            types = [subgraph.schema.types[one] for one in implementations.get(definition.name, ())]
+            missing = [one.name for one in types if _same_key(one, key) is None]
+            unresolvable = [
+                one.name
+                for one in types
+                if key.args.get("resolvable") is not False
+                and (found := _same_key(one, key)) is not None
+                and found.args.get("resolvable") is False
+            ]
+            if missing or unresolvable:
+                fault = (
+                    f"missing on {listing(missing)}"
+                    if missing
+                    else f"not resolvable on {listing(unresolvable)}"
+                )
+                yield in_subgraph(
+                    subgraph,
+                    "INTERFACE_KEY_NOT_ON_IMPLEMENTATION",
+                    f'the key "{key.args.get("fields")}" of interface "{definition.name}" is '
+                    f"{fault}: each implementation must have it too",
+                    definition.name,
+                    key,
+                )
+
+
+def _same_key(definition: TypeDef, key: Directive) -> Directive | None:
+    wanted = leaf_shape(field_set_of(key.args.get("fields")))
+    for one in applied(definition, KEY):
+        if leaf_shape(field_set_of(one.args.get("fields"))) == wanted:
+            return one
+    return None

@@ -1,0 +1,1 @@
+"""Rules on the merged schema, each `check(merge)`: what only shows when all is put together."""
