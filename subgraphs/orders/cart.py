@@ -83,7 +83,8 @@ class CartLine:
     discount_label: str | None = None
 
 
-_NO_LINES: Mapping[str, CartLine] = MappingProxyType({})
+def _no_lines() -> Mapping[str, CartLine]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ class Cart:
     customer_id: str = ""
     currency: str = ""
     expires_at: datetime | None = None
-    lines: Mapping[str, CartLine] = field(default=_NO_LINES)
+    lines: Mapping[str, CartLine] = field(default_factory=_no_lines)
     destination: Destination | None = None
     order_id: str | None = None
 
@@ -172,8 +173,8 @@ class Cart:
     def priced(self, offers: Mapping[str, Offer]) -> tuple[CartLine, ...]:
         """The lines at the prices of now (`offers` by variant id), discounts kept.
 
-        Raises CartEmpty, ProductNotPublished, PriceInOtherCurrency, DiscountExceedsLine (a price fell
-        below the discount granted on it).
+        Raises CartEmpty, ProductNotPublished, PriceInOtherCurrency, DiscountExceedsLine (when a
+        price fell below the discount granted on it).
         """
         if not self.lines:
             raise CartEmpty(self.id)

@@ -40,7 +40,9 @@ class OrderStatus(StrEnum):
 
 FINAL = frozenset({OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.COMPLETED})
 
-_NOTHING: Mapping[str, int] = MappingProxyType({})
+
+def _nothing() -> Mapping[str, int]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Order:
     id: str
     status: OrderStatus = OrderStatus.NEW
     terms: OrderPlaced | None = None
-    sent: Mapping[str, int] = field(default=_NOTHING)
+    sent: Mapping[str, int] = field(default_factory=_nothing)
     captured_minor: int = 0
     before_cancellation: OrderStatus | None = None
     reason: str | None = None
