@@ -142,7 +142,7 @@ class Jwt(_Settings, frozen=True):
 
     jwks_url: str | None = None
     jwks_file: str | None = None
-    algorithms: tuple[str, ...] = ("EdDSA", "ES256", "ES384", "RS256", "PS256")
+    algorithms: tuple[str, ...] = ("EdDSA", "Ed25519", "ES256", "ES384", "RS256", "PS256")
     issuers: tuple[str, ...] = ()
     """Accepted `iss`; empty accepts any."""
     audiences: tuple[str, ...] = ()
@@ -183,7 +183,7 @@ class Headers(_Settings, frozen=True):
     client_agent: str | None = "x-client-agent"
     """Header that carries the client's `user-agent` to subgraphs; None sends none."""
     trust_forwarded_for: bool = False
-    """Take the client's address from `x-forwarded-for`: only behind a proxy that sets it."""
+    """Take the client's address from the last entry of `x-forwarded-for`: behind a proxy only."""
     response: tuple[str, ...] = ("set-cookie",)
     """Of subgraphs' answers, to the client: every value is kept, in order."""
     not_shared: tuple[str, ...] = ("x-request-id", "traceparent", "tracestate", "x-correlation-id")

@@ -9,8 +9,8 @@ to hand on, each as it stood in the token (absent ones are left out), and
     "iat"   when the router signed, in whole seconds since 1970
     "exp"   until when the header may be believed, likewise; the token's own end if that is sooner
 
-SIGNATURE is HMAC-SHA256, keyed with the shared secret (its UTF-8 bytes), over the bytes of PAYLOAD
-as they stand in the header, that is over the base64url text and not over the JSON.
+SIGNATURE is HMAC-SHA256, keyed with the shared secret (bytes; text counts as UTF-8), over the
+bytes of PAYLOAD as they stand in the header, that is over the base64url text, not over the JSON.
 
 A subgraph that gets the header must: split at the one dot; compute the HMAC of the first part and
 compare it with the second in constant time; only then decode the JSON; refuse if `exp` is not later
@@ -65,7 +65,9 @@ class WeakSecret(RouterError):
 class ActorSigner:
     """Signs headers for verified claims. Raises WeakSecret when made with a short secret."""
 
-    def __init__(self, secret: str, *, claims: Iterable[str], lifetime_seconds: int) -> None:
+    def __init__(
+        self, secret: str | bytes, *, claims: Iterable[str], lifetime_seconds: int
+    ) -> None:
         self._key = _key(secret)
         self._claims = tuple(claims)
         self._lifetime_seconds = lifetime_seconds
@@ -83,7 +85,7 @@ class ActorSigner:
         return f"{text.decode()}.{_signature(self._key, text)}"
 
 
-def verify_actor(value: str, secret: str, *, now: float) -> dict[str, Any]:
+def verify_actor(value: str, secret: str | bytes, *, now: float) -> dict[str, Any]:
     """The claims a header carries, `iat` and `exp` included. Raises BadActorHeader, WeakSecret."""
     key = _key(secret)
     if len(value) > HEADER_CHARACTERS_MAX:
@@ -109,8 +111,8 @@ def verify_actor(value: str, secret: str, *, now: float) -> dict[str, Any]:
     return claims
 
 
-def _key(secret: str) -> bytes:
-    key = secret.encode()
+def _key(secret: str | bytes) -> bytes:
+    key = secret.encode() if isinstance(secret, str) else secret
     if len(key) < SECRET_BYTES_MIN:
         raise WeakSecret(len(key))
     return key

@@ -144,12 +144,8 @@ class Unauthenticated(HttpRefusal):
         super().__init__(f"The token is not valid: {reason}.")
 
     def headers(self) -> tuple[tuple[str, str], ...]:
-        return (
-            (
-                "www-authenticate",
-                f'Bearer error="invalid_token", error_description="{self.reason}"',
-            ),
-        )
+        challenge = f'Bearer error="invalid_token", error_description="{self.reason}"'
+        return (("www-authenticate", challenge),)
 
 
 class AuthenticationUnavailable(HttpRefusal):

@@ -1,0 +1,155 @@
+"""The router as an ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import structlog
+from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
+
+from router.config import RouterConfig
+from router.executor import Subgraphs
+from router.http.actor_header import ActorSigner
+from router.http.graphql import GraphQLEndpoint
+from router.http.headers import HeaderRules
+from router.http.health import health_routes
+from router.http.jwks import FetchJwks
+from router.http.jwt import TokenVerifier
+from router.http.operation import OperationPipeline
+from router.planner import Planner, PlannerConfig
+from router.supergraph import Supergraph
+from router.telemetry import Metrics
+from router.transport import HttpSubgraph, Subgraph
+
+log = structlog.get_logger("router.http")
+
+
+class RouterApp:
+    """Serves one supergraph. `close` is called by the server's lifespan, or by whoever embeds it."""
+
+    def __init__(
+        self,
+        endpoint: GraphQLEndpoint,
+        pipeline: OperationPipeline,
+        subgraphs: Subgraphs,
+        config: RouterConfig,
+        metrics: Metrics,
+    ) -> None:
+        self.endpoint = endpoint
+        self.pipeline = pipeline
+        self.metrics = metrics
+        self._subgraphs = subgraphs
+        self._config = config
+        self._path = config.path
+        self._stopping = False
+        self._other = Starlette(
+            routes=health_routes(ready=lambda: not self._stopping, metrics=metrics)
+        )
+        metrics.in_flight.set_function(lambda: self.endpoint.in_flight)
+        metrics.operations_kept.set_function(lambda: self.pipeline.kept)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GraphQL goes ahead of all other routes."""
+        if scope["type"] == "http" and scope["path"] == self._path:
+            await self.endpoint(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        else:
+            await self._other(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def close(self) -> None:
+        """Say that the router is not ready, let requests under way end, then close connections."""
+        if self._stopping:
+            return
+        self._stopping = True
+        try:
+            async with asyncio.timeout(self._config.shutdown_seconds):
+                await self.endpoint.idle.wait()
+        except TimeoutError:
+            log.warning("requests cut off at shutdown", requests=self.endpoint.in_flight)
+        self.pipeline.close()
+        await self._subgraphs.close()
+
+
+def create_app(
+    supergraph_sdl: str,
+    *,
+    transports: Mapping[str, Subgraph] | None = None,
+    config: RouterConfig | None = None,
+    jwks: FetchJwks | None = None,
+    actor_secret: bytes | None = None,
+) -> RouterApp:
+    """A router for a supergraph; subgraphs without a transport are called at their URL by HTTP.
+
+    `jwks` gives the keys of tokens instead of `config.jwt.jwks_url` or `jwks_file`; `actor_secret`
+    stands in for `config.actor.secret`. Raises SupergraphError, SubgraphUrlError, ConfigError and
+    other RouterErrors for settings that cannot work.
+    """
+    config = config if config is not None else RouterConfig()
+    supergraph = Supergraph.from_sdl(supergraph_sdl)
+    metrics = Metrics()
+    subgraphs = Subgraphs(
+        _transports(supergraph, transports or {}, config),
+        config,
+        observe=metrics.subgraph_called,
+    )
+    planner = Planner(supergraph, PlannerConfig())
+    pipeline = OperationPipeline(supergraph, config, subgraphs, planner)
+    endpoint = GraphQLEndpoint(
+        pipeline,
+        config,
+        metrics,
+        rules=HeaderRules(config.headers),
+        verifier=_verifier(config, jwks),
+        signer=_signer(config, actor_secret),
+    )
+    return RouterApp(endpoint, pipeline, subgraphs, config, metrics)
+
+
+def _transports(
+    supergraph: Supergraph, given: Mapping[str, Subgraph], config: RouterConfig
+) -> dict[str, Subgraph]:
+    transports: dict[str, Subgraph] = {}
+    for subgraph in supergraph.subgraphs:
+        name = subgraph.name
+        if name in given:
+            transports[name] = given[name]
+        else:
+            settings = config.subgraph(name)
+            transports[name] = HttpSubgraph(name, settings.url or subgraph.url, settings)
+    return transports
+
+
+def _verifier(config: RouterConfig, jwks: FetchJwks | None) -> TokenVerifier | None:
+    if config.jwt is None:
+        return None
+    return TokenVerifier(
+        config.jwt,
+        fetch=jwks,
+        tokens_max=config.caches.tokens_max,
+        tokens_seconds_max=config.caches.tokens_seconds_max,
+        wall_clock=time.time,
+        clock=time.monotonic,
+    )
+
+
+def _signer(config: RouterConfig, secret: bytes | None) -> ActorSigner | None:
+    key: str | bytes = secret if secret is not None else config.actor.secret
+    if not key:
+        return None
+    return ActorSigner(
+        key, claims=config.actor.claims, lifetime_seconds=config.actor.lifetime_seconds
+    )

@@ -1,0 +1,332 @@
+"""`/graphql`: one HTTP request from its first header to its last byte."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from router.config import RouterConfig
+from router.http.actor_header import ActorSigner
+from router.http.errors import (
+    DeadlineExceeded,
+    HeadersTooLarge,
+    HttpRefusal,
+    MethodNotAllowed,
+    Overloaded,
+    RequestTimeout,
+)
+from router.http.explorer import ExplorerPage
+from router.http.headers import HeaderRules, correlation_id, request_id
+from router.http.jwt import TokenVerifier
+from router.http.middleware.body import read_whole_body
+from router.http.middleware.cors import CorsPolicy
+from router.http.middleware.csrf import CsrfGuard
+from router.http.operation import Caller, OperationPipeline
+from router.http.request import GraphQLRequest, check_content_type, read_body, read_query_string
+from router.http.response import (
+    CONTENT_TYPES,
+    Answer,
+    MediaType,
+    RawHeaders,
+    encode,
+    negotiate,
+    refusal_body,
+    status_of,
+)
+from router.telemetry import Metrics
+
+GRACE_SECONDS: Final = 1.0
+"""After the operation's deadline: time to complete a partial answer."""
+ALLOWED: Final = "GET, POST, OPTIONS"
+
+log = structlog.get_logger("router.http")
+
+
+class GraphQLEndpoint:
+    """An ASGI application for one path. Everything it can refuse it refuses before it executes."""
+
+    def __init__(
+        self,
+        pipeline: OperationPipeline,
+        config: RouterConfig,
+        metrics: Metrics,
+        *,
+        rules: HeaderRules,
+        verifier: TokenVerifier | None,
+        signer: ActorSigner | None,
+    ) -> None:
+        self.pipeline = pipeline
+        self.config = config
+        self.metrics = metrics
+        self.in_flight = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self._rules = rules
+        self._verifier = verifier
+        self._signer = signer
+        self._cors = CorsPolicy(config.cors)
+        self._csrf = CsrfGuard(config.csrf)
+        self._page = ExplorerPage(config) if config.graphiql else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; whatever happens, an answer is sent."""
+        exchange = _Exchange(scope, receive, send)
+        started = time.perf_counter()
+        self.in_flight += 1
+        if self.in_flight == 1:
+            self.idle.clear()
+        try:
+            await self._answer(exchange)
+        finally:
+            self.in_flight -= 1
+            if self.in_flight == 0:
+                self.idle.set()
+            seconds = time.perf_counter() - started
+            self.metrics.answered(exchange.status, seconds)
+            self._log(exchange, seconds)
+
+    async def _answer(self, exchange: _Exchange) -> None:
+        limit = self.config.deadline_seconds + GRACE_SECONDS
+        deadline = asyncio.timeout(limit)
+        try:
+            async with deadline:
+                await self._handle(exchange)
+        except HttpRefusal as refusal:
+            await self._refuse(exchange, refusal)
+        except TimeoutError as error:
+            if not deadline.expired():
+                await self._fail(exchange, error)
+            elif exchange.read:
+                await self._refuse(exchange, DeadlineExceeded(self.config.deadline_seconds))
+            else:
+                await self._refuse(exchange, RequestTimeout("The request did not arrive in time."))
+        except Exception as error:
+            await self._fail(exchange, error)
+
+    async def _handle(self, exchange: _Exchange) -> None:
+        headers, config = exchange.headers, self.config
+        if self.in_flight > config.limits.concurrent_requests_max:
+            raise Overloaded
+        if exchange.header_bytes() > config.limits.header_bytes_max:
+            raise HeadersTooLarge(config.limits.header_bytes_max)
+        method = exchange.scope["method"]
+        if method == "POST":
+            check_content_type(headers.get(b"content-type"))
+            exchange.media = negotiate(headers.get(b"accept"))
+            body = await read_whole_body(
+                exchange.receive,
+                headers.get(b"content-length"),
+                bytes_max=config.limits.body_bytes_max,
+            )
+            exchange.read = True
+            request = read_body(body, batch_max=config.limits.batch_operations_max)
+        elif method in {"GET", "HEAD"}:
+            exchange.read = True
+            if self._page is not None and self._page.wanted(exchange.scope, headers):
+                await exchange.send_bytes(200, self._page.body, self._page.headers)
+                return
+            exchange.media = negotiate(headers.get(b"accept"))
+            self._csrf.check_get(headers)
+            request = read_query_string(exchange.scope["query_string"])
+        elif method == "OPTIONS":
+            allow = [(b"allow", ALLOWED.encode()), *self._cors.preflight_headers(headers)]
+            await exchange.send_bytes(204, b"", allow)
+            return
+        else:
+            raise MethodNotAllowed("GraphQL is asked by GET or POST.", allowed=ALLOWED)
+        await self._execute(exchange, request, by_get=method != "POST")
+
+    async def _execute(
+        self, exchange: _Exchange, request: GraphQLRequest | list[GraphQLRequest], *, by_get: bool
+    ) -> None:
+        caller = await self._caller(exchange, by_get=by_get)
+        if isinstance(request, GraphQLRequest):
+            answer = await self.pipeline.run(request, caller)
+            status = status_of(answer, exchange.media)
+            await self._send(exchange, status, encode(answer.body), answer.headers)
+            self._note_errors(exchange, answer)
+            return
+        answers = await asyncio.gather(*[self.pipeline.run(one, caller) for one in request])
+        headers = [header for answer in answers for header in answer.headers]
+        await self._send(exchange, 200, encode([answer.body for answer in answers]), headers)
+        for answer in answers:
+            self._note_errors(exchange, answer)
+
+    async def _caller(self, exchange: _Exchange, *, by_get: bool) -> Caller:
+        """Who asks, and what subgraphs are told of it."""
+        headers, actor = exchange.headers, None
+        if self._verifier is not None:
+            authorization = headers.get(b"authorization")
+            if authorization is not None:
+                claims = await self._verifier.verify(authorization.decode("latin-1"))
+                if self._signer is not None:
+                    actor = self._signer.sign(claims, now=time.time())
+        client = exchange.scope.get("client")
+        to_subgraphs = self._rules.to_subgraphs(
+            headers,
+            client=client[0] if client else None,
+            request_id=exchange.request_id,
+            correlation_id=correlation_id(headers, exchange.request_id),
+            actor=actor,
+        )
+        plan = headers.get(b"x-router-query-plan") if self.config.expose_query_plan else None
+        return Caller(
+            headers=to_subgraphs,
+            deadline=asyncio.get_running_loop().time() + self.config.deadline_seconds,
+            by_get=by_get,
+            query_plan=plan.decode("latin-1") if plan else None,
+        )
+
+    async def _send(
+        self,
+        exchange: _Exchange,
+        status: int,
+        body: bytes,
+        from_subgraphs: Any = (),
+    ) -> None:
+        headers: RawHeaders = [
+            (b"content-type", CONTENT_TYPES[exchange.media]),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", exchange.request_id.encode()),
+        ]
+        if self._cors.enabled:
+            headers += self._cors.answer_headers(exchange.headers.get(b"origin"))
+        for name, value in from_subgraphs:
+            if name in self._rules.response:
+                headers.append((name.encode("latin-1"), value.encode("latin-1", "replace")))
+        await exchange.send_bytes(status, body, headers)
+
+    async def _refuse(self, exchange: _Exchange, refusal: HttpRefusal) -> None:
+        exchange.codes.append(refusal.code)
+        self.metrics.errors.labels(refusal.code).inc()
+        headers = list(refusal.headers())
+        if exchange.status:
+            return  # an answer was begun already
+        raw: RawHeaders = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in headers
+        ]
+        if refusal.closes:
+            raw.append((b"connection", b"close"))
+        body = refusal_body(refusal)
+        raw += [
+            (b"content-type", CONTENT_TYPES[exchange.media]),
+            (b"content-length", b"%d" % len(body)),
+            (b"cache-control", b"no-store"),
+            (b"x-request-id", exchange.request_id.encode()),
+            *self._cors.answer_headers(exchange.headers.get(b"origin")),
+        ]
+        await exchange.send_bytes(refusal.status, body, raw)
+
+    async def _fail(self, exchange: _Exchange, error: Exception) -> None:
+        """A bug: logged whole, told only as far as settings allow."""
+        code = "INTERNAL_SERVER_ERROR"
+        log.error("request failed", request_id=exchange.request_id, exc_info=error)
+        exchange.codes.append(code)
+        self.metrics.errors.labels(code).inc()
+        if exchange.status:
+            return
+        masked = self.config.mask_internal_errors
+        told = "Internal server error" if masked else f"{type(error).__name__}: {error}"
+        extensions = {"code": code, "requestId": exchange.request_id}
+        body = encode({"errors": [{"message": told, "extensions": extensions}]})
+        await self._send(exchange, 500, body)
+
+    def _note_errors(self, exchange: _Exchange, answer: Answer) -> None:
+        for error in answer.body.get("errors", ()):
+            code = error.get("extensions", {}).get("code", "NONE")
+            exchange.codes.append(code)
+            self.metrics.errors.labels(_known(code)).inc()
+
+    def _log(self, exchange: _Exchange, seconds: float) -> None:
+        settings = self.config.logs
+        slow = seconds >= settings.slow_seconds
+        if not (settings.requests or slow or exchange.codes):
+            return
+        log.info(
+            "request",
+            request_id=exchange.request_id,
+            method=exchange.scope["method"],
+            status=exchange.status,
+            seconds=round(seconds, 6),
+            codes=sorted(set(exchange.codes)),
+        )
+
+
+def _known(code: Any) -> str:
+    """A label for a code: codes of subgraphs are theirs, so their variety is bounded."""
+    return code if isinstance(code, str) and code in _CODES else "OTHER"
+
+
+_CODES: Final = frozenset(
+    {
+        "BAD_USER_INPUT",
+        "DOWNSTREAM_SERVICE_ERROR",
+        "FORBIDDEN",
+        "GRAPHQL_PARSE_FAILED",
+        "GRAPHQL_VALIDATION_FAILED",
+        "INTERNAL_SERVER_ERROR",
+        "INTROSPECTION_DISABLED",
+        "OPERATION_LIMIT_EXCEEDED",
+        "OPERATION_RESOLUTION_FAILURE",
+        "QUERY_PLANNING_FAILED",
+        "SUBREQUEST_CIRCUIT_OPEN",
+        "SUBREQUEST_CONNECTION_ERROR",
+        "SUBREQUEST_FAILED",
+        "SUBREQUEST_HTTP_ERROR",
+        "SUBREQUEST_MALFORMED_RESPONSE",
+        "SUBREQUEST_OVERLOADED",
+        "SUBREQUEST_RESPONSE_TOO_LARGE",
+        "SUBREQUEST_TIMEOUT",
+        "UNAUTHENTICATED",
+        "UNEXPECTED_NULL",
+        "UNEXPECTED_VALUE",
+    }
+)
+
+
+class _Exchange:
+    """One request and what was answered to it."""
+
+    __slots__ = (
+        "codes",
+        "headers",
+        "media",
+        "read",
+        "receive",
+        "request_id",
+        "scope",
+        "send",
+        "status",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.headers: Mapping[bytes, bytes] = dict(scope["headers"])
+        self.request_id = request_id(self.headers)
+        self.media = MediaType.JSON
+        self.read = False
+        self.status = 0
+        self.codes: list[str] = []
+
+    def header_bytes(self) -> int:
+        """Bytes in header names and values and the query string."""
+        size = len(self.scope["query_string"])
+        for name, value in self.scope["headers"]:
+            size += len(name) + len(value)
+        return size
+
+    async def send_bytes(self, status: int, body: bytes, headers: RawHeaders) -> None:
+        """The whole answer; without its body if only its head was asked for."""
+        self.status = status
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        if self.scope["method"] == "HEAD":
+            body = b""
+        await self.send({"type": "http.response.body", "body": body})
