@@ -49,3 +49,9 @@ class NoDatabase(LonjaError):
     """Neither a configured PostgreSQL server nor a running embedded one."""
 
     code = "NO_DATABASE"
+
+
+class SupergraphBroken(LonjaError):
+    """The services' schemas cannot be composed."""
+
+    code = "SUPERGRAPH_BROKEN"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
@@ -39,7 +39,16 @@ FIRST_SERVICE_PORT = 8101
 
 
 class Group(BaseModel):
+    """Settings that belong together."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def plain(self) -> dict[str, Any]:
+        """As a service takes them: names and values, secrets in the clear."""
+        return {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value
+            for name, value in self
+        }
 
 
 class UserSettings(Group):

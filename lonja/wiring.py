@@ -7,20 +7,24 @@ service gets feeds, the router gets transports.
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from eventstore import Feed, HttpFeed
 from lonja.errors import SupergraphBroken
 from lonja.keys import internal_secret, keys_dir
 from lonja.settings import SERVICES, Settings
+from router.composition import Subgraph, compose
+from router.config import Jwt, RouterConfig
+from router.http import RouterApp, create_app
+from router.transport import InProcessSubgraph
 from subgraphs.shared.auth import feed_authorization
 from subgraphs.shared.service import Service, ServiceContext
+from subgraphs.users.app import UsersService
 
-if TYPE_CHECKING:
-    from router.http import Router
+TOKEN_ISSUER = TOKEN_AUDIENCE = "lonja"
 
 AnyService = Service[Any]
 
@@ -41,12 +45,28 @@ def build_service(
     return cast(AnyService, module.build(context))
 
 
+def service_settings(name: str, settings: Settings) -> dict[str, Any]:
+    """What `subgraphs.<name>.app` says it can be told."""
+    match name:
+        case "users":
+            return {
+                **settings.users.plain(),
+                "signing_key_file": keys_dir(settings) / "tokens.json",
+            }
+        case "payments":
+            return settings.payments.plain()
+        case "notifications":
+            return {**settings.mail.plain(), "mailbox_dir": settings.data_dir / "mailbox"}
+        case _:
+            return {}
+
+
 def remote_feed(name: str, settings: Settings, *, full: bool) -> Feed:
     """The feed of a service that runs elsewhere."""
     return HttpFeed(
-        f"{settings.service_url(name)}/feed{'?full=1' if full else ''}",
+        f"{settings.service_url(name)}/feed" + ("/full" if full else ""),
         name,
-        headers=feed_authorization(internal_secret(settings)),
+        headers={"authorization": feed_authorization(internal_secret(settings))},
     )
 
 
@@ -77,3 +97,35 @@ def one_service(name: str, settings: Settings, conninfo: str) -> AnyService:
         if other != name
     }
     return build_service(name, settings, conninfo, feeds)
+
+
+def supergraph_of(services: Mapping[str, AnyService], settings: Settings) -> str:
+    """The services' schemas as one. Raises SupergraphBroken with every reason."""
+    result = compose(
+        Subgraph(name, service.sdl, f"{settings.service_url(name)}/graphql")
+        for name, service in services.items()
+    )
+    if result.supergraph_sdl is None:
+        reasons = "; ".join(f"{error.code}: {error.message}" for error in result.errors)
+        raise SupergraphBroken(f"the services' schemas do not compose: {reasons}")
+    return result.supergraph_sdl
+
+
+def router_over(services: Mapping[str, AnyService], settings: Settings) -> RouterApp:
+    """The router over services of this process."""
+    return create_app(
+        supergraph_of(services, settings),
+        transports={
+            name: InProcessSubgraph(name, service.execute) for name, service in services.items()
+        },
+        config=RouterConfig(jwt=Jwt(issuers=(TOKEN_ISSUER,), audiences=(TOKEN_AUDIENCE,))),
+        jwks=_jwks(cast(UsersService, services["users"])),
+        actor_secret=internal_secret(settings),
+    )
+
+
+def _jwks(users: UsersService) -> Callable[[], Awaitable[Mapping[str, Any]]]:
+    async def keys() -> Mapping[str, Any]:
+        return users.jwks()
+
+    return keys

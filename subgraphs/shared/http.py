@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from subgraphs.shared.service import Service
 
 BODY_BYTES_MAX = 2_000_000
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 _JSON: Final = b"application/json"
 _GRAPHQL_JSON: Final = b"application/graphql-response+json"
 
@@ -110,19 +112,17 @@ async def _send(send: Send, status: int, media: bytes, answer: dict[str, Any]) -
 
 
 def _routes(service: Service[Any]) -> list[BaseRoute]:
-    serve_feed = feed_endpoint(service.feed)
-    serve_full_feed = feed_endpoint(service.full_feed)
+    def guarded(serve_feed: Endpoint) -> Endpoint:
+        async def feed(request: Request) -> Response:
+            try:
+                check_feed_authorization(
+                    request.headers.get("authorization"), service.context.internal_secret
+                )
+            except Unauthenticated as error:
+                return JSONResponse({"error": str(error), "code": error.code}, status_code=401)
+            return await serve_feed(request)
 
-    async def feed(request: Request) -> Response:
-        """The public events; all of them with `full=1`, for the journal."""
-        try:
-            check_feed_authorization(
-                request.headers.get("authorization"), service.context.internal_secret
-            )
-        except Unauthenticated as error:
-            return JSONResponse({"error": str(error), "code": error.code}, status_code=401)
-        full = request.query_params.get("full") == "1"
-        return await (serve_full_feed if full else serve_feed)(request)
+        return feed
 
     async def health(_: Request) -> Response:
         return JSONResponse({"service": service.name, "status": "ok"})
@@ -148,7 +148,8 @@ def _routes(service: Service[Any]) -> list[BaseRoute]:
         return Response(service.sdl, media_type="application/graphql")
 
     return [
-        Route("/feed", feed),
+        Route("/feed", guarded(feed_endpoint(service.feed))),
+        Route("/feed/full", guarded(feed_endpoint(service.full_feed))),
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics),

@@ -1,0 +1,90 @@
+"""`lonja db`: the embedded server by itself, and the services' databases."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+
+from lonja.databases import own_server, running_server
+from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
+from lonja.settings import SERVICES, Settings, load
+from lonja.wiring import build_service
+
+
+@click.group()
+def db() -> None:
+    """The embedded PostgreSQL and the services' databases."""
+
+
+@db.command()
+@DATA_DIR
+def up(data_dir: Path | None) -> None:
+    """Run the embedded PostgreSQL until Ctrl-C, for services in processes of their own."""
+    settings = load(data_dir=data_dir)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with own_server(settings, SERVICES):
+        click.echo(f"PostgreSQL serves {settings.data_dir}; stop it with Ctrl-C")
+        stop.wait()
+    click.echo("stopped")
+
+
+@db.command()
+@DATA_DIR
+@AS_JSON
+def migrate(data_dir: Path | None, as_json: bool) -> None:
+    """Create what is missing: the databases, and in each the tables of its log."""
+    settings = load(data_dir=data_dir)
+    conninfos = running_server(settings, SERVICES)
+    asyncio.run(_migrate(settings, conninfos))
+    _show(conninfos, as_json)
+
+
+@db.command()
+@DATA_DIR
+@AS_JSON
+def status(data_dir: Path | None, as_json: bool) -> None:
+    """Each service's database: how many events it holds, how large it is."""
+    _show(running_server(load(data_dir=data_dir), SERVICES), as_json)
+
+
+async def _migrate(settings: Settings, conninfos: dict[str, str]) -> None:
+    for name, conninfo in conninfos.items():
+        async with build_service(name, settings, conninfo, {}).store:
+            pass
+
+
+def _show(conninfos: dict[str, str], as_json: bool) -> None:
+    rows = [_database(service, conninfo) for service, conninfo in conninfos.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, right=("events", "megabytes"))
+
+
+def _database(service: str, conninfo: str) -> dict[str, Any]:
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute(
+            "SELECT current_database(), pg_database_size(current_database()) / 1000000,"
+            " to_regclass('eventstore.log') IS NOT NULL"
+        ).fetchone()
+        assert row is not None
+        database, megabytes, has_log = row
+        events = None
+        if has_log:
+            head = connection.execute("SELECT position FROM eventstore.log").fetchone()
+            events = head[0] if head else 0
+    return {
+        "service": service,
+        "database": database,
+        "events": events,
+        "megabytes": megabytes,
+        "state": "ready" if has_log else "not migrated",
+    }

@@ -1,0 +1,47 @@
+"""What commands print: tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+DATA_DIR = click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path),
+    help="Where data is kept (LONJA_DATA_DIR).",
+)
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+
+console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+"""Colours and frames only on a terminal."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    options = orjson.OPT_INDENT_2 if sys.stdout.isatty() else 0
+    click.echo(orjson.dumps(value, option=options, default=str).decode())
+
+
+def print_rows(rows: Iterable[Mapping[str, Any]], *, right: Sequence[str] = ()) -> None:
+    """A table whose columns are the keys of the first row; columns in `right` are aligned right."""
+    rows = list(rows)
+    if not rows:
+        console.print("nothing")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="right" if name in right else "left")
+    for row in rows:
+        table.add_row(*("" if value is None else _shown(value) for value in row.values()))
+    console.print(table)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
