@@ -206,7 +206,7 @@ class RouterConfig(_Settings, frozen=True):
     path: str = "/graphql"
     introspection: bool = True
     graphiql: bool = True
-    expose_query_plan: bool = False
+    expose_query_plan: bool = True
     """Answer `x-router-query-plan: true` (or `dry-run`) with the plan in `extensions`."""
     mask_internal_errors: bool = True
     mask_subgraph_errors: bool = False

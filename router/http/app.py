@@ -28,7 +28,7 @@ log = structlog.get_logger("router.http")
 
 
 class RouterApp:
-    """Serves one supergraph. `close` is called by the server's lifespan, or by whoever embeds it."""
+    """Serves one supergraph. The server calls `close` at its end, or whoever embeds it."""
 
     def __init__(
         self,

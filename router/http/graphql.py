@@ -71,7 +71,7 @@ class GraphQLEndpoint:
         self._signer = signer
         self._cors = CorsPolicy(config.cors)
         self._csrf = CsrfGuard(config.csrf)
-        self._page = ExplorerPage(config) if config.graphiql else None
+        self._page = ExplorerPage() if config.graphiql else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; whatever happens, an answer is sent."""
