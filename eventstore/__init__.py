@@ -1,1 +1,79 @@
-__all__: list[str] = []
+"""An event store on PostgreSQL: append with group commit, read, follow, feed, prove.
+
+`EventStore` is the log of one service; `Streams` decides with it; `LocalFeed` and `HttpFeed` are
+what other services read of it. docs/eventstore.md shows all of it in twenty lines.
+"""
+
+from eventstore.append import Append, Appended, Effect, Idempotency
+from eventstore.errors import (
+    EffectFailed,
+    EffectRefused,
+    EventStoreError,
+    FeedFailed,
+    ForeignPosition,
+    IdempotencyKeyReused,
+    InvalidAppend,
+    InvalidRead,
+    MalformedEvent,
+    StoreOverloaded,
+    StoreUnavailable,
+    UnknownEventType,
+    WrongExpectedVersion,
+    WrongStore,
+)
+from eventstore.event import Actor, Client, Event, Folds, Metadata, Recorded, event_type
+from eventstore.expected_version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
+from eventstore.feed import Feed, FeedEvent, FeedPage, LocalFeed
+from eventstore.http_feed import HttpFeed, feed_endpoint
+from eventstore.position import position_of, positions, receipt
+from eventstore.store import EventStore, Limits
+from eventstore.streams import Executed, Loaded, Streams
+from eventstore.types import EventTypes, Upcaster
+
+__all__ = [
+    "ANY",
+    "NO_STREAM",
+    "STREAM_EXISTS",
+    "Actor",
+    "Append",
+    "Appended",
+    "Client",
+    "Effect",
+    "EffectFailed",
+    "EffectRefused",
+    "Event",
+    "EventStore",
+    "EventStoreError",
+    "EventTypes",
+    "Executed",
+    "ExpectedVersion",
+    "Feed",
+    "FeedEvent",
+    "FeedFailed",
+    "FeedPage",
+    "Folds",
+    "ForeignPosition",
+    "HttpFeed",
+    "Idempotency",
+    "IdempotencyKeyReused",
+    "InvalidAppend",
+    "InvalidRead",
+    "Limits",
+    "Loaded",
+    "LocalFeed",
+    "MalformedEvent",
+    "Metadata",
+    "Recorded",
+    "StoreOverloaded",
+    "StoreUnavailable",
+    "Streams",
+    "UnknownEventType",
+    "Upcaster",
+    "WrongExpectedVersion",
+    "WrongStore",
+    "event_type",
+    "feed_endpoint",
+    "position_of",
+    "positions",
+    "receipt",
+]

@@ -54,3 +54,96 @@ class MalformedEvent(EventStoreError):
     def __init__(self, type_name: str, version: int, reason: str) -> None:
         self.type_name, self.version, self.reason = type_name, version, reason
         super().__init__(f"event {type_name!r} version {version} cannot be used: {reason}")
+
+
+class InvalidAppend(EventStoreError, ValueError):
+    """An append that no state of the log could accept: a limit passed, a name misspelt."""
+
+    code = "INVALID_APPEND"
+
+    def __init__(self, what: str, found: object, expected: str) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what} is {found}, expected {expected}")
+
+
+class InvalidRead(EventStoreError, ValueError):
+    """A read whose bounds make no sense: a negative position, an absurd page."""
+
+    code = "INVALID_READ"
+
+    def __init__(self, what: str, found: object, expected: str) -> None:
+        self.what, self.found, self.expected = what, found, expected
+        super().__init__(f"{what} is {found}, expected {expected}")
+
+
+class EffectRefused(EventStoreError):
+    """A statement of the append broke a constraint: nothing of the append was stored."""
+
+    code = "EFFECT_REFUSED"
+
+    def __init__(self, constraint: str, detail: str) -> None:
+        self.constraint, self.detail = constraint, detail
+        super().__init__(f"constraint {constraint!r} refused an effect of the append: {detail}")
+
+
+class EffectFailed(EventStoreError):
+    """A statement of the append could not be run: nothing of the append was stored."""
+
+    code = "EFFECT_FAILED"
+
+    def __init__(self, sqlstate: str, detail: str) -> None:
+        self.sqlstate, self.detail = sqlstate, detail
+        super().__init__(f"an effect of the append failed with SQLSTATE {sqlstate}: {detail}")
+
+
+class StoreUnavailable(EventStoreError):
+    """The database cannot be reached. `unknown` if an append may have been stored nevertheless:
+    ask with its idempotency key, or read its stream, before trying again.
+    """
+
+    code = "STORE_UNAVAILABLE"
+
+    def __init__(self, name: str, reason: str, *, unknown: bool = False) -> None:
+        self.name, self.reason, self.unknown = name, reason, unknown
+        outcome = "; whether the append was stored is not known yet" if unknown else ""
+        super().__init__(f"the event store {name!r} is unavailable: {reason}{outcome}")
+
+
+class StoreOverloaded(StoreUnavailable):
+    """More appends wait than the store lets wait: slow down and try again."""
+
+    code = "STORE_OVERLOADED"
+
+    def __init__(self, name: str, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(name, f"{waiting} appends are waiting already")
+
+
+class WrongStore(EventStoreError):
+    """The database holds the log of another service."""
+
+    code = "WRONG_STORE"
+
+    def __init__(self, name: str, found: str) -> None:
+        self.name, self.found = name, found
+        super().__init__(f"the database holds the log of {found!r}, expected that of {name!r}")
+
+
+class ForeignPosition(EventStoreError):
+    """A position that this log cannot have given out."""
+
+    code = "FOREIGN_POSITION"
+
+    def __init__(self, name: str, position: object, reason: str) -> None:
+        self.name, self.position, self.reason = name, position, reason
+        super().__init__(f"{position!r} is no position of the log {name!r}: {reason}")
+
+
+class FeedFailed(EventStoreError):
+    """Another service's feed answered with something else than a page."""
+
+    code = "FEED_FAILED"
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        super().__init__(f"the feed of {name!r} cannot be read: {reason}")

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
@@ -90,8 +89,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 E = TypeVar("E", bound=Event)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded(Generic[E]):
+class Recorded(msgspec.Struct, Generic[E], frozen=True):
     """An event as the log holds it. `position` is its place in the global order, from 1, gapless;
     `version` its place in its stream, from 1. `type_version` is that of `event`, after upcasting.
     """
@@ -105,7 +103,7 @@ class Recorded(Generic[E]):
     event: E
     metadata: Metadata
     recorded_at: datetime
-    tags: tuple[str, ...] = field(default=())
+    tags: tuple[str, ...] = ()
 
     @property
     def originator_id(self) -> str:

@@ -1,0 +1,57 @@
+"""What an append is made of: events for streams, and what is to be stored together with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventstore.event import Event
+from eventstore.expected_version import ANY, ExpectedVersion
+
+STREAM_BYTES_MAX = 255
+KEY_BYTES_MAX = 512
+TAG_BYTES_MAX = 255
+TAGS_MAX = 32
+APPEND_EVENTS_MAX = 20_000
+EVENT_BYTES_MAX = 1_048_576
+OUTCOME_BYTES_MAX = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """Events for one stream, in order. `tags` are given to each of them."""
+
+    stream: str
+    events: Sequence[Event]
+    expected_version: ExpectedVersion = ANY
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """Names a request: the same key with the same hash is answered as before, without effect."""
+
+    key: str
+    request_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A statement run in the transaction of the append: rows that must never disagree with it."""
+
+    sql: str
+    params: Sequence[Any] | Mapping[str, Any] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What was stored. `position` is that of the last event (without events: where the log stood);
+    `versions` says where each stream of the append stands now. `replayed` if an earlier append with
+    the same idempotency key is answered again, with its `outcome`.
+    """
+
+    position: int
+    versions: Mapping[str, int] = field(default_factory=dict)
+    replayed: bool = False
+    outcome: bytes = b""

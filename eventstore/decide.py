@@ -1,0 +1,133 @@
+"""Decide a batch of appends, each by itself. Pure: what was read goes in, what to write comes out.
+
+Appends are decided in the order they came, each seeing those accepted before it in the batch as if
+they were stored: one conflict fails one caller, a key used twice in a batch is answered once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from eventstore.append import Appended, Effect, Idempotency
+from eventstore.errors import EventStoreError, IdempotencyKeyReused, WrongExpectedVersion
+from eventstore.expected_version import ExpectedVersion, agrees
+from eventstore.record import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Rows for one stream, if it is where the writer expects it."""
+
+    stream: str
+    expected: ExpectedVersion
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One caller's append, encoded: all of it is stored, or nothing."""
+
+    writes: Sequence[Write]
+    events: int
+    size: int
+    idempotency: Idempotency | None = None
+    outcome: bytes = b""
+    effects: Sequence[Effect] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an idempotency key was answered before."""
+
+    request_hash: bytes
+    appended: Appended
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A row with its place in the log and in its stream."""
+
+    row: Row
+    stream: str
+    position: int
+    version: int
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a batch read under the lock (`position`, `heads`, `known`), and what it is to write.
+
+    `heads` has every stream of the batch, 0 for an empty one. Both it and `known` move on with each
+    accepted append.
+    """
+
+    position: int
+    heads: dict[str, int]
+    known: dict[str, Known]
+    placed: list[Placed] = field(default_factory=list)
+    keys: list[tuple[Idempotency, Appended]] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+
+    def answer(self, request: Request) -> Appended | EventStoreError | None:
+        """The answer if nothing needs to be stored for it; None if it can be accepted."""
+        if request.idempotency is not None and (known := self.known.get(request.idempotency.key)):
+            return replay(known, request.idempotency)
+        moved: dict[str, int] = {}
+        for write in request.writes:
+            actual = moved.get(write.stream, self.heads[write.stream])
+            if not agrees(write.expected, actual):
+                return WrongExpectedVersion(write.stream, write.expected, actual)
+            moved[write.stream] = actual + len(write.rows)
+        return None
+
+    def accept(self, request: Request) -> Appended:
+        """Give its events their positions and versions."""
+        versions: dict[str, int] = {}
+        position, placed = self.position, self.placed
+        for write in request.writes:
+            version = self.heads[write.stream]
+            for row in write.rows:
+                position += 1
+                version += 1
+                placed.append(Placed(row, write.stream, position, version))
+            self.heads[write.stream] = versions[write.stream] = version
+        self.position = position
+        appended = Appended(position, versions, outcome=request.outcome)
+        if request.idempotency is not None:
+            self.keys.append((request.idempotency, appended))
+            known = Known(request.idempotency.request_hash, appended)
+            self.known[request.idempotency.key] = known
+        return appended
+
+    @property
+    def empty(self) -> bool:
+        return not self.placed and not self.keys
+
+
+def replay(known: Known, idempotency: Idempotency) -> Appended | IdempotencyKeyReused:
+    """The first answer again, or an error if the key now comes with another request."""
+    if known.request_hash != idempotency.request_hash:
+        return IdempotencyKeyReused(idempotency.key)
+    before = known.appended
+    return Appended(before.position, before.versions, replayed=True, outcome=before.outcome)
+
+
+def streams_of(requests: Sequence[Request]) -> list[str]:
+    return list({write.stream: None for request in requests for write in request.writes})
+
+
+def keys_of(requests: Sequence[Request]) -> list[str]:
+    return list({r.idempotency.key: None for r in requests if r.idempotency is not None})
+
+
+HeadsAfter = Mapping[str, tuple[int, int, int]]
+
+
+def heads_after(placed: Sequence[Placed]) -> HeadsAfter:
+    """Of each stream written: its version, its first position of these, its last position."""
+    heads: dict[str, tuple[int, int, int]] = {}
+    for item in placed:
+        first = heads[item.stream][1] if item.stream in heads else item.position
+        heads[item.stream] = (item.version, first, item.position)
+    return heads

@@ -1,0 +1,413 @@
+"""The event store of one service: append, read, follow.
+
+    types = EventTypes([OrderPlaced, OrderPaid])
+    async with EventStore(conninfo, types, name="orders") as store:
+        await store.append(Append("ord_1", [OrderPlaced(...)], NO_STREAM), metadata=metadata)
+        async for page in store.tail(0):
+            ...
+
+Coroutines and threads may use one store at once; what ends in `_sync` is for threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+import msgspec
+import psycopg
+from uuid_utils import uuid7
+
+from eventstore.append import Append, Appended, Effect, Idempotency
+from eventstore.committer import Committer, Ticket
+from eventstore.connections import Connections
+from eventstore.decide import Known, Request, replay
+from eventstore.errors import EventStoreError, StoreUnavailable
+from eventstore.event import Metadata, Recorded
+from eventstore.layout import Layout, connect
+from eventstore.position import position_of, receipt
+from eventstore.read import (
+    STREAM_EVENTS_MAX,
+    Query,
+    Raw,
+    decoder,
+    fetch,
+    id_query,
+    log_query,
+    stream_query,
+)
+from eventstore.record import Id
+from eventstore.request import make_request
+from eventstore.types import EventTypes
+from eventstore.watch import Head, Listener
+
+T = TypeVar("T")
+
+_versions = msgspec.json.Decoder(dict[str, int]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how much, each with its unit."""
+
+    unavailable_seconds: float = 10.0
+    """An append or a read waits this long for a database that went away."""
+    retry_seconds: float = 0.1
+    """Between two tries to connect."""
+    poll_seconds: float = 1.0
+    """How late other processes' appends are seen when a notification is lost."""
+    readers_max: int = 4
+    """Connections, and threads, that read."""
+    page_events: int = 1000
+    """Events of one page of `tail`."""
+
+
+class EventStore:
+    """The log of the service `name`, in the schema `schema` of one database."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        types: EventTypes,
+        *,
+        name: str,
+        schema: str = "eventstore",
+        limits: Limits = Limits(),
+        new_id: Callable[[], Id] = uuid7,
+    ) -> None:
+        self.conninfo, self.types, self.name, self.limits = conninfo, types, name, limits
+        self.layout = Layout(name, schema)
+        self.watch = Head()
+        self._new_id = new_id
+        self._decode = decoder(types)
+        self._committer: Committer | None = None
+        self._listener: Listener | None = None
+        self._connections: Connections | None = None
+        self._readers: concurrent.futures.ThreadPoolExecutor | None = None
+
+    # Opening and closing
+
+    async def open(self) -> None:
+        """Make the tables where they are missing, and start the threads.
+
+        Raises StoreUnavailable, or WrongStore when the tables hold another service's log.
+        """
+        await asyncio.to_thread(self.open_sync)
+
+    async def close(self) -> None:
+        """Store what waits to be appended, then end the threads and connections."""
+        await asyncio.to_thread(self.close_sync)
+
+    def open_sync(self) -> None:
+        if self._committer is not None:
+            return
+        limits, layout = self.limits, self.layout
+        try:
+            with connect(self.conninfo, layout.application("open")) as connection:
+                layout.migrate(connection)
+                row = connection.execute(layout.sql.head).fetchone()
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(self.name, str(error).strip()) from error
+        assert row is not None
+        self.watch.advance(row[0])
+        waits = {
+            "unavailable_seconds": limits.unavailable_seconds,
+            "retry_seconds": limits.retry_seconds,
+        }
+        self._connections = Connections(
+            self.conninfo, layout, connections_max=limits.readers_max, **waits
+        )
+        self._readers = concurrent.futures.ThreadPoolExecutor(
+            limits.readers_max, thread_name_prefix=f"eventstore-read-{self.name}"
+        )
+        self._committer = Committer(self.conninfo, layout, self.watch, **waits)
+        self._listener = Listener(
+            self.conninfo,
+            layout,
+            self.watch,
+            poll_seconds=limits.poll_seconds,
+            retry_seconds=limits.retry_seconds,
+        )
+        self._committer.start()
+        self._listener.start()
+
+    def close_sync(self) -> None:
+        if self._committer is not None:
+            self._committer.stop()
+            self._committer = None
+        if self._listener is not None:
+            self._listener.stop()
+            self._listener = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
+        if self._readers is not None:
+            self._readers.shutdown()
+            self._readers = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    # Appending
+
+    async def append(
+        self,
+        appends: Append | Sequence[Append],
+        *,
+        metadata: Metadata,
+        idempotency: Idempotency | None = None,
+        outcome: bytes = b"",
+        effects: Sequence[Effect] = (),
+    ) -> Appended:
+        """Store all events of `appends`, or none; run `effects` in the same transaction.
+
+        With an idempotency key known already, nothing happens: the first answer is given again.
+
+        Raises WrongExpectedVersion, IdempotencyKeyReused, EffectRefused, EffectFailed,
+        MalformedEvent, UnknownEventType, InvalidAppend, StoreUnavailable.
+        """
+        request = make_request(
+            self.types,
+            appends,
+            metadata,
+            idempotency=idempotency,
+            outcome=outcome,
+            effects=effects,
+            new_id=self._new_id,
+        )
+        return await self.submit(request)
+
+    def append_sync(
+        self,
+        appends: Append | Sequence[Append],
+        *,
+        metadata: Metadata,
+        idempotency: Idempotency | None = None,
+        outcome: bytes = b"",
+        effects: Sequence[Effect] = (),
+    ) -> Appended:
+        """`append` for threads."""
+        request = make_request(
+            self.types,
+            appends,
+            metadata,
+            idempotency=idempotency,
+            outcome=outcome,
+            effects=effects,
+            new_id=self._new_id,
+        )
+        return self.submit_sync(request)
+
+    async def submit(self, request: Request) -> Appended:
+        """Append what is encoded already."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Appended] = loop.create_future()
+        self._open_committer().submit(Ticket(request, future, loop))
+        return await future
+
+    def submit_sync(self, request: Request) -> Appended:
+        """`submit` for threads."""
+        future: concurrent.futures.Future[Appended] = concurrent.futures.Future()
+        self._open_committer().submit(Ticket(request, future, None))
+        return future.result()
+
+    async def replayed(self, idempotency: Idempotency) -> Appended | None:
+        """What was answered to this key before, if it was. Raises IdempotencyKeyReused."""
+        return await self.reading(lambda connection: self._replayed(connection, idempotency))
+
+    def replayed_sync(self, idempotency: Idempotency) -> Appended | None:
+        """`replayed` for threads."""
+        return self.reading_sync(lambda connection: self._replayed(connection, idempotency))
+
+    def _replayed(
+        self, connection: psycopg.Connection[Any], idempotency: Idempotency
+    ) -> Appended | None:
+        row = connection.execute(
+            self.layout.sql.known, [[idempotency.key]], binary=True, prepare=True
+        ).fetchone()
+        if row is None:
+            return None
+        _, request_hash, position, versions, outcome = row
+        before = Known(request_hash, Appended(position, _versions(versions), outcome=outcome))
+        answer = replay(before, idempotency)
+        if isinstance(answer, EventStoreError):
+            raise answer
+        return answer
+
+    # Reading
+
+    async def read_stream(
+        self,
+        stream: str,
+        *,
+        after_version: int = 0,
+        up_to_version: int | None = None,
+        limit: int = STREAM_EVENTS_MAX,
+        backwards: bool = False,
+    ) -> list[Recorded[Any]]:
+        """Events of one stream by version; empty for a stream that does not exist."""
+        sql, params = stream_query(
+            self.layout,
+            stream,
+            after_version=after_version,
+            up_to_version=up_to_version,
+            limit=limit,
+            backwards=backwards,
+        )
+        return await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+
+    def read_stream_sync(
+        self,
+        stream: str,
+        *,
+        after_version: int = 0,
+        up_to_version: int | None = None,
+        limit: int = STREAM_EVENTS_MAX,
+        backwards: bool = False,
+    ) -> list[Recorded[Any]]:
+        """`read_stream` for threads."""
+        sql, params = stream_query(
+            self.layout,
+            stream,
+            after_version=after_version,
+            up_to_version=up_to_version,
+            limit=limit,
+            backwards=backwards,
+        )
+        return self.reading_sync(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+
+    async def read(
+        self,
+        after: int = 0,
+        *,
+        limit: int = 1000,
+        types: Sequence[str] | None = None,
+        backwards: bool = False,
+        up_to: int | None = None,
+        correlation_id: str | None = None,
+        actor_id: str | None = None,
+        tags: Sequence[str] = (),
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Recorded[Any]]:
+        """A page of the log: up to `limit` events after the position `after` that match all that is
+        given, in order. Backwards: before it, newest first, 0 meaning from the end.
+        """
+        query = Query(
+            after, limit, types, backwards, up_to, correlation_id, actor_id, tags, since, until
+        )
+        sql, params = log_query(self.layout, query)
+        return await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+
+    def read_sync(
+        self,
+        connection: psycopg.Connection[Any] | psycopg.Cursor[Any],
+        after: int,
+        limit: int = 1000,
+        types: Sequence[str] | None = None,
+    ) -> list[Recorded[Any]]:
+        """A page of the log over the caller's own connection or cursor, in its transaction."""
+        return self._decode(self.read_raw(connection, Query(after, limit, types)))
+
+    def read_raw(
+        self, connection: psycopg.Connection[Any] | psycopg.Cursor[Any], query: Query
+    ) -> list[Raw]:
+        """A page of the log as it is stored, over the caller's own connection or cursor."""
+        sql, params = log_query(self.layout, query)
+        owner = connection if isinstance(connection, psycopg.Connection) else connection.connection
+        with psycopg.Cursor(owner) as cursor:
+            self.layout.prepare_cursor(cursor)
+            return fetch(cursor, sql, params)
+
+    async def event(self, event_id: UUID) -> Recorded[Any] | None:
+        """One event by its id."""
+        sql = id_query(self.layout)
+        found = await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, [event_id])))
+        return found[0] if found else None
+
+    async def head(self) -> int:
+        """The last position of the log: everything up to it can be read."""
+        return await self.reading(self._head)
+
+    def head_sync(self) -> int:
+        """`head` for threads."""
+        return self.reading_sync(self._head)
+
+    def _head(self, connection: psycopg.Connection[Any]) -> int:
+        row = connection.execute(self.layout.sql.head, prepare=True).fetchone()
+        assert row is not None
+        self.watch.advance(row[0])
+        position: int = row[0]
+        return position
+
+    # Following
+
+    async def tail(self, after: int, *, types: Sequence[str] | None = None) -> AsyncIterator[Any]:
+        """Pages of the log from `after` on, without end. A lost connection is waited for."""
+        while True:
+            head = await self.wait(after, self.limits.poll_seconds)
+            while after < head:
+                try:
+                    page = await self.read(
+                        after, limit=self.limits.page_events, types=types, up_to=head
+                    )
+                except StoreUnavailable:
+                    await asyncio.sleep(self.limits.retry_seconds)
+                    continue
+                if page:
+                    yield page
+                full = len(page) == self.limits.page_events
+                after = page[-1].position if full else head
+
+    async def wait(self, after: int, timeout_seconds: float) -> int:
+        """Return once the log is beyond `after`, or when time is over: the last position known."""
+        return await self.watch.wait(after, timeout_seconds)
+
+    def wait_sync(self, after: int, timeout_seconds: float) -> int:
+        """`wait` for threads."""
+        return self.watch.wait_sync(after, timeout_seconds)
+
+    # Positions
+
+    def receipt(self, position: int) -> str:
+        """A position as clients carry it: `orders:123`."""
+        return receipt(self.name, position)
+
+    def position_of(self, text: str) -> int:
+        """The position of a receipt. Raises ForeignPosition for one of another store."""
+        return position_of(self.name, text)
+
+    # Inside
+
+    async def reading(self, function: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Call `function` with a connection, in one of the reading threads."""
+        if self._readers is None or self._connections is None:
+            raise StoreUnavailable(self.name, "it is not open")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._connections.read, function)
+
+    def reading_sync(self, function: Callable[[psycopg.Connection[Any]], T]) -> T:
+        """Call `function` with a connection, in this thread."""
+        if self._connections is None:
+            raise StoreUnavailable(self.name, "it is not open")
+        return self._connections.read(function)
+
+    def _open_committer(self) -> Committer:
+        if self._committer is None:
+            raise StoreUnavailable(self.name, "it is not open")
+        return self._committer

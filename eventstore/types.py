@@ -1,0 +1,212 @@
+"""The registry of event types: what a payload may be, and how old ones become new ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from eventstore.canonical import NotCanonical, canonical
+from eventstore.errors import MalformedEvent, UnknownEventType
+from eventstore.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Upcaster:
+    """Turns the payload of `from_version` into that of the next version. `function` is pure: it
+    takes the payload as JSON objects (a dict it may change) and returns the new one.
+    """
+
+    type: str
+    from_version: int
+    function: Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    cls: type[Event]
+    decoder: msgspec.json.Decoder[Any]
+    plain: bool  # sorted keys alone make its JSON canonical
+    keyed: bool  # has objects whose member names are data
+
+
+class EventTypes:
+    """Event classes by the name they are stored under, with the upcasters of their old versions.
+
+    Raises ValueError for two classes of one name, a class without a name, a gap between upcasters.
+    """
+
+    def __init__(self, types: Iterable[type[Event]], upcasters: Iterable[Upcaster] = ()) -> None:
+        self._by_name: dict[str, _Registered] = {}
+        self._upcasters: dict[tuple[str, int], Upcaster] = {}
+        self._sorted = msgspec.json.Encoder(order="sorted")
+        for cls in types:
+            self._register(cls)
+        for upcaster in upcasters:
+            if upcaster.type not in self._by_name:
+                raise ValueError(f"upcaster of {upcaster.type!r}: no such event type")
+            self._upcasters[upcaster.type, upcaster.from_version] = upcaster
+        self._check_chains()
+        self.names = frozenset(self._by_name)
+        self.public_names = frozenset(n for n, r in self._by_name.items() if r.cls.PUBLIC)
+
+    def __iter__(self) -> Any:
+        return (registered.cls for registered in self._by_name.values())
+
+    def _register(self, cls: type[Event]) -> None:
+        if not cls.TYPE:
+            raise ValueError(f"{cls.__name__} has no stored name: give it one with @event_type")
+        if (other := self._by_name.get(cls.TYPE)) and other.cls is not cls:
+            raise ValueError(f"{cls.__name__} and {other.cls.__name__} are both {cls.TYPE!r}")
+        shapes = _Shapes()
+        shapes.visit(msgspec.inspect.type_info(cls))
+        self._by_name[cls.TYPE] = _Registered(
+            cls, msgspec.json.Decoder(cls), not shapes.has_free, shapes.has_keyed
+        )
+
+    def _check_chains(self) -> None:
+        for name, version in self._upcasters:
+            current = self._by_name[name].cls.TYPE_VERSION
+            if version >= current:
+                raise ValueError(f"upcaster of {name!r} from {version}: it is at {current} only")
+            if version + 1 < current and (name, version + 1) not in self._upcasters:
+                raise ValueError(f"upcaster of {name!r} from {version + 1} is missing")
+
+    def current(self, name: str) -> type[Event]:
+        """The class stored under `name`. Raises UnknownEventType."""
+        try:
+            return self._by_name[name].cls
+        except KeyError:
+            raise UnknownEventType(name, 0, sorted(self._by_name)) from None
+
+    def schema(self, name: str) -> dict[str, Any]:
+        """JSON Schema of the newest payload of a type."""
+        return msgspec.json.schema(self.current(name))
+
+    def encode(self, event: Event) -> bytes:
+        """The payload as canonical JSON, checked against the shape its class declares.
+
+        Raises UnknownEventType, or MalformedEvent for a field of another type, NaN, NUL, a lone
+        surrogate.
+        """
+        name, version = event.TYPE, event.TYPE_VERSION
+        registered = self._by_name.get(name)
+        if registered is None or registered.cls is not type(event):
+            raise UnknownEventType(name or type(event).__name__, version, sorted(self._by_name))
+        try:
+            if registered.plain:
+                payload = self._sorted.encode(event)
+                if registered.keyed and not payload.isascii():
+                    payload = canonical(msgspec.json.decode(payload))
+            else:
+                payload = canonical(_finite(msgspec.to_builtins(event)))
+            if b"\\u0000" in payload and _has_nul(msgspec.json.decode(payload)):
+                raise MalformedEvent(name, version, "text has a NUL character")
+            registered.decoder.decode(payload)
+        except (msgspec.ValidationError, NotCanonical, TypeError) as error:
+            raise MalformedEvent(name, version, str(error)) from error
+        except UnicodeEncodeError as error:
+            raise MalformedEvent(name, version, "text has a lone surrogate") from error
+        return payload
+
+    def decode(self, name: str, version: int, payload: bytes) -> Event:
+        """The event of a stored payload, upcast to the newest version of its type.
+
+        Raises UnknownEventType, or MalformedEvent when the payload is not what the type declares.
+        """
+        registered = self._by_name.get(name)
+        if registered is None:
+            raise UnknownEventType(name, version, sorted(self._by_name))
+        try:
+            if version == registered.cls.TYPE_VERSION:
+                event: Event = registered.decoder.decode(payload)
+                return event
+            return msgspec.convert(self.upcast(name, version, payload), registered.cls)
+        except msgspec.MsgspecError as error:
+            raise MalformedEvent(name, version, str(error)) from error
+
+    def decoders(self) -> dict[tuple[str, int], Callable[[bytes], Event]]:
+        """How payloads of the newest versions are decoded, by type and version."""
+        return {
+            (name, registered.cls.TYPE_VERSION): registered.decoder.decode
+            for name, registered in self._by_name.items()
+        }
+
+    def upcast(self, name: str, version: int, payload: bytes) -> Mapping[str, Any]:
+        """The JSON payload of the newest version. Raises UnknownEventType where no way leads."""
+        value = msgspec.json.decode(payload)
+        for step in range(version, self.current(name).TYPE_VERSION):
+            if (upcaster := self._upcasters.get((name, step))) is None:
+                raise UnknownEventType(name, step, self._versions(name))
+            value = upcaster.function(value)
+        if version > self.current(name).TYPE_VERSION:
+            raise UnknownEventType(name, version, self._versions(name))
+        result: Mapping[str, Any] = value
+        return result
+
+    def _versions(self, name: str) -> list[int]:
+        old = [version for known, version in self._upcasters if known == name]
+        return [*sorted(old), self.current(name).TYPE_VERSION]
+
+
+class _Shapes:
+    """Looks for floats and untyped values (`has_free`) and for objects keyed by data."""
+
+    def __init__(self) -> None:
+        self.has_free = self.has_keyed = False
+        self._seen: set[type] = set()
+
+    def visit(self, info: Any) -> None:
+        match info:
+            case msgspec.inspect.FloatType() | msgspec.inspect.AnyType():
+                self.has_free = True
+            case msgspec.inspect.CustomType() | msgspec.inspect.RawType():
+                self.has_free = True
+            case msgspec.inspect.DictType():
+                self.has_keyed = True
+                self.visit(info.value_type)
+            case msgspec.inspect.UnionType():
+                for variant in info.types:
+                    self.visit(variant)
+            case msgspec.inspect.TupleType():
+                for item in info.item_types:
+                    self.visit(item)
+            case msgspec.inspect.StructType() | msgspec.inspect.DataclassType():
+                if info.cls not in self._seen:
+                    self._seen.add(info.cls)
+                    for member in info.fields:
+                        self.visit(member.type)
+            case msgspec.inspect.TypedDictType() | msgspec.inspect.NamedTupleType():
+                for member in info.fields:
+                    self.visit(member.type)
+            case _ if hasattr(info, "item_type"):
+                self.visit(info.item_type)
+
+
+def _finite(value: Any) -> Any:
+    """`value` itself. Raises NotCanonical for NaN, which JSON encoders write as null."""
+    match value:
+        case float() if not math.isfinite(value):
+            raise NotCanonical(f"{value} is not a number of JSON")
+        case dict():
+            for item in value.values():
+                _finite(item)
+        case list() | tuple():
+            for item in value:
+                _finite(item)
+    return value
+
+
+def _has_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\x00" in value
+        case dict():
+            return any(_has_nul(name) or _has_nul(item) for name, item in value.items())
+        case list():
+            return any(map(_has_nul, value))
+        case _:
+            return False

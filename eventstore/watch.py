@@ -1,0 +1,149 @@
+"""Knowing where the log ends, and waking those who wait for it to go on.
+
+Commits of this process wake its waiters directly. Those of others come as notifications, which are
+hints: they may be lost with a connection, so the listener also asks every `poll_seconds`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from eventstore.layout import Layout, connect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiter:
+    after: int
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[int]
+
+
+class Head:
+    """The last position known to be committed. Only grows; waiters are woken when it does."""
+
+    def __init__(self) -> None:
+        self._position = 0
+        self._moved = threading.Condition()
+        self._waiters: set[_Waiter] = set()
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    def advance(self, position: int) -> None:
+        """Any thread: the log is known to reach `position`."""
+        if position <= self._position:
+            return
+        with self._moved:
+            if position <= self._position:
+                return
+            self._position = position
+            self._moved.notify_all()
+            woken = [waiter for waiter in self._waiters if waiter.after < position]
+            self._waiters.difference_update(woken)
+        by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[int]]] = {}
+        for waiter in woken:
+            by_loop.setdefault(waiter.loop, []).append(waiter.future)
+        for loop, futures in by_loop.items():
+            wake(loop, futures, position)
+
+    async def wait(self, after: int, timeout_seconds: float) -> int:
+        """Return the position once it is beyond `after`, or when time is over."""
+        loop = asyncio.get_running_loop()
+        with self._moved:
+            if self._position > after:
+                return self._position
+            waiter = _Waiter(after, loop, loop.create_future())
+            self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return await waiter.future
+        except TimeoutError:
+            return self._position
+        finally:
+            with self._moved:
+                self._waiters.discard(waiter)
+
+    def wait_sync(self, after: int, timeout_seconds: float) -> int:
+        """The same for threads."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._position > after, timeout_seconds)
+            return self._position
+
+
+def wake(loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[Any]], result: Any) -> None:
+    """Give futures of another thread's loop their result, in one call."""
+
+    def give() -> None:
+        for future in futures:
+            if not future.done():
+                future.set_result(result)
+
+    try:
+        loop.call_soon_threadsafe(give)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+class Listener:
+    """A thread that keeps `head` up to date with what other processes append."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        layout: Layout,
+        head: Head,
+        *,
+        poll_seconds: float,
+        retry_seconds: float,
+    ) -> None:
+        self._conninfo, self._layout, self._head = conninfo, layout, head
+        self._poll_seconds, self._retry_seconds = poll_seconds, retry_seconds
+        self._stopping = threading.Event()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._thread = threading.Thread(
+            target=self._run, name=f"eventstore-listen-{layout.name}", daemon=True
+        )
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake_write.send(b"x")
+        self._thread.join()
+        self._wake_read.close()
+        self._wake_write.close()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with connect(self._conninfo, self._layout.application("listen")) as connection:
+                    connection.execute(f'LISTEN "{self._layout.channel}"')
+                    self._listen(connection)
+            except psycopg.Error:
+                self._stopping.wait(self._retry_seconds)
+
+    def _listen(self, connection: psycopg.Connection[Any]) -> None:
+        wire = connection.pgconn
+        ask_at = 0.0
+        while not self._stopping.is_set():
+            if (now := time.monotonic()) >= ask_at:
+                row = connection.execute(self._layout.sql.head).fetchone()
+                assert row is not None
+                self._head.advance(row[0])
+                ask_at = now + self._poll_seconds
+            wires: list[Any] = [wire.socket, self._wake_read]
+            select.select(wires, [], [], max(ask_at - now, 0))
+            wire.consume_input()
+            while (notification := wire.notifies()) is not None:
+                self._head.advance(int(notification.extra))
