@@ -112,6 +112,15 @@ def test_two_parcels_are_captured_one_by_one() -> None:
     assert process.state.captured_minor == TOTAL
 
 
+def test_after_the_first_of_two_parcels_the_second_is_still_awaited() -> None:
+    other = answers.Planned(order_id=ORDER, shipment_id="shp_2")
+    process = given(HELD, AUTHORIZED, COMMITTED, PLANNED, other, dispatched((1, 2)), captured(2500))
+    assert process.state.waits.keys() == {"DISPATCH"}
+    assert process.when(dispatched((2, 1), shipment_id="shp_2")).state.waits.keys() == {
+        "CAPTURE/shp_2"
+    }
+
+
 def test_an_order_that_costs_nothing_needs_no_payment() -> None:
     free = terms(cart_line(SALT, 1, 499))
     process = given(terms_=free).when(HELD)
@@ -389,6 +398,13 @@ def test_a_cancellation_waits_for_what_was_asked_already() -> None:
     process.when(HELD)
     assert process.happened == ["stock_held", "release_requested"]
     assert process.when(RELEASED).told == ["order.cancelled"]
+
+
+def test_a_cancellation_waits_until_the_bank_is_sure() -> None:
+    process = given(HELD, UNKNOWN, CANCEL).when(RELEASED)
+    assert process.state.outcome is None
+    assert "AUTHORIZE" in process.state.waits
+    assert process.when(AUTHORIZED).happened == ["payment_authorized", "void_requested"]
 
 
 def test_an_allocation_that_crosses_the_cancellation_does_not_confirm() -> None:

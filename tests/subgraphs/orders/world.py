@@ -55,7 +55,7 @@ class World:
             case asked.ShipmentRequested():
                 self._plan(request)
             case asked.ShipmentCancellationRequested(order_id=order):
-                if not any(state == "DISPATCHED" for state, _ in self.parcels.values()):
+                if not self.sent_goods:
                     self.parcels = {
                         k: ("CANCELLED", lines) for k, (_, lines) in self.parcels.items()
                     }
@@ -95,12 +95,16 @@ class World:
     def holds_money(self) -> bool:
         return self.payment in ("AUTHORIZED", "ACTION", "UNKNOWN") or self.captured_minor > 0
 
+    @property
+    def sent_goods(self) -> bool:
+        return any(state == "DISPATCHED" for state, _ in self.parcels.values())
+
     # ---- inside
 
     def _reserve(self, request: asked.StockRequested) -> None:
         key = f"rsv_{request.request_id}"
         if key not in self.reservations and request.request_id not in self.refused:
-            if self.choose(["HOLD", "REFUSE"]) == "HOLD":
+            if self.choose(["HOLD", "HOLD", "HOLD", "REFUSE"]) == "HOLD":
                 self.reservations[key] = "HELD"
             else:
                 self.refused.add(request.request_id)
@@ -122,7 +126,9 @@ class World:
 
     def _authorize(self, request: asked.AuthorizationRequested) -> None:
         if self.payment in ("NONE", "UNKNOWN"):
-            self.payment = self.choose(["AUTHORIZED", "DECLINED", "UNKNOWN", "ACTION"])
+            self.payment = self.choose(
+                ["AUTHORIZED", "AUTHORIZED", "AUTHORIZED", "DECLINED", "UNKNOWN", "ACTION"]
+            )
         if self.payment == "AUTHORIZED":
             self.authorized_minor = request.amount_minor
         self._amount = request.amount_minor
