@@ -1,1 +1,23 @@
-__all__: list[str] = []
+"""The projection engine: read models built from a log, kept up to date, rebuilt beside the live."""
+
+from projections.errors import ProjectionError
+from projections.projection import Cursor, Projection
+from projections.reactor import Message, Reactor
+from projections.reactor_runner import ReactorRunner
+from projections.read_models import ReadModels
+from projections.runner import ProjectionRunner
+from projections.timers import Timer, TimerRunner, Timers
+
+__all__ = [
+    "Cursor",
+    "Message",
+    "Projection",
+    "ProjectionError",
+    "ProjectionRunner",
+    "Reactor",
+    "ReactorRunner",
+    "ReadModels",
+    "Timer",
+    "TimerRunner",
+    "Timers",
+]

@@ -1,0 +1,137 @@
+"""The log of an `EventStore`, read for projections: one page query, each event decoded once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from eventstore.errors import EventStoreError
+from eventstore.event import Metadata, Recorded
+from eventstore.store import EventStore
+from projections.log import Connection, LogPage, Undecodable
+
+GAP_SECONDS_MAX = 5.0
+"""How long a missing position is waited for before it is passed over (and shows in `seen`)."""
+
+log = structlog.get_logger(__name__)
+_metadata = msgspec.json.Decoder(Metadata)
+_Row = tuple[int, int, datetime, int, UUID, str, str, list[str], bytes | None, bytes | None]
+
+
+class StoreLog:
+    """Implements `projections.log.Log`. Reads what the log's own database says, nothing cached."""
+
+    def __init__(self, store: EventStore, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.store, self._clock = store, clock
+        self._types = store.types
+        events = f"{store.layout.schema}.events"
+        # What is not asked for is only counted: its row is read, its payload is not sent.
+        self._page = (
+            "SELECT position, version, recorded_at, type_version, id, stream, type, tags,"
+            " CASE WHEN wanted THEN metadata END, CASE WHEN wanted THEN payload END"
+            f" FROM (SELECT *, type = ANY(%s) AS wanted FROM {events}"
+            " WHERE position > %s ORDER BY position LIMIT %s) page ORDER BY position"
+        )
+        self._part = self._page.replace(
+            "type = ANY(%s)", "type = ANY(%s) AND (hashtextextended(stream, 7) & 1023) %% %s = %s"
+        )
+        self._head = f"SELECT position FROM {store.layout.schema}.log"
+        self._gaps: dict[int, float] = {}
+
+    @property
+    def name(self) -> str:
+        return self.store.name
+
+    def read_page(
+        self,
+        connection: Connection,
+        after: int,
+        *,
+        limit: int,
+        types: Collection[str],
+        part: int = 0,
+        parts: int = 1,
+    ) -> LogPage:
+        if parts == 1:
+            rows = self._rows(connection, self._page, (list(types), after, limit))
+        else:
+            rows = self._rows(connection, self._part, (list(types), parts, part, after, limit))
+        if rows and rows[-1][0] - after != len(rows):
+            rows = self._up_to_gap(rows, after)
+        if not rows:
+            return LogPage([], after, 0, [], None)
+        names = self._types.names
+        events: list[Recorded[Any]] = []
+        unknown: list[int] = []
+        undecodable = False
+        for row in rows:
+            if row[9] is not None:
+                recorded = self._recorded(row)
+                if isinstance(recorded.event, Undecodable):
+                    undecodable = True
+                events.append(recorded)
+            elif row[6] not in names:
+                unknown.append(row[0])
+        last = rows[-1]
+        return LogPage(events, last[0], len(rows), unknown, last[2], undecodable)
+
+    def head(self, connection: Connection) -> int:
+        row = connection.execute(self._head).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def event(self, connection: Connection, position: int) -> Recorded[Any] | None:
+        names = list(self._types.names)
+        rows = self._rows(connection, self._page, (names, position - 1, 1))
+        if not rows or rows[0][0] != position or rows[0][9] is None:
+            return None
+        return self._recorded(rows[0])
+
+    def wait_sync(self, after: int, timeout_seconds: float) -> int:
+        return self.store.wait_sync(after, timeout_seconds)
+
+    def _rows(self, connection: Connection, query: str, params: tuple[Any, ...]) -> list[_Row]:
+        with connection.cursor() as cursor:
+            self.store.layout.prepare_cursor(cursor)
+            return cursor.execute(query, params, binary=True, prepare=True).fetchall()
+
+    def _recorded(self, row: _Row) -> Recorded[Any]:
+        position, version, recorded_at, type_version, event_id, stream, name, tags = row[:8]
+        metadata, payload = row[8:]
+        assert metadata is not None
+        assert payload is not None
+        try:
+            event: Any = self._types.decode(name, type_version, payload)
+        except EventStoreError as error:
+            event = Undecodable(error)
+        return Recorded(
+            position,
+            stream,
+            version,
+            event_id,
+            name,
+            type_version,
+            event,
+            _metadata.decode(metadata),
+            recorded_at,
+            tuple(tags),
+        )
+
+    def _up_to_gap(self, rows: list[_Row], after: int) -> list[_Row]:
+        """Positions have no gaps; should one show nevertheless, what is missing is waited for."""
+        for index, row in enumerate(rows):
+            if row[0] != after + index + 1:
+                break
+        if index:
+            return rows[:index]
+        since = self._gaps.setdefault(after, self._clock())
+        if self._clock() - since < GAP_SECONDS_MAX:
+            return []
+        del self._gaps[after]
+        log.error("projections.gap", log=self.name, after=after, found=rows[0][0])
+        return rows
