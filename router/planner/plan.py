@@ -220,8 +220,8 @@ class QueryPlan:
     node: PlanNode | None
 
     def fetches(self) -> tuple[Fetch, ...]:
-        """All fetches, in plan order."""
-        return tuple(_fetches(self.node))
+        """All fetches, in plan order, each once."""
+        return tuple({fetch.id: fetch for fetch in _fetches(self.node)}.values())
 
 
 def _fetches(node: PlanNode | None) -> list[Fetch]:

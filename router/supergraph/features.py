@@ -28,8 +28,21 @@ from router.supergraph.errors import FeatureUnsupported, JoinSpecUnsupported, No
 _URL: Final = re.compile(r"^(?P<identity>.*?/(?P<name>[^/]+))/v(?P<version>\d+\.\d+)/?$")
 JOIN_VERSIONS: Final = ("0.2", "0.3", "0.4", "0.5")
 KNOWN: Final = frozenset(
-    ("link", "core", "join", "tag", "inaccessible", "authenticated", "requiresScopes", "policy")
-    + ("context", "cost", "cacheTag", "connect", "source")
+    (
+        "link",
+        "core",
+        "join",
+        "tag",
+        "inaccessible",
+        "authenticated",
+        "requiresScopes",
+        "policy",
+        "context",
+        "cost",
+        "cacheTag",
+        "connect",
+        "source",
+    )
 )
 """Features that may be marked as needed by the router. Those it has nothing to do for while it
 plans (authorisation, cost) are read elsewhere."""

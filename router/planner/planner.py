@@ -1,0 +1,175 @@
+"""The planner: an operation in, a plan out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from graphql import DocumentNode, OperationDefinitionNode, print_ast
+
+from router.planner.choice import Choice
+from router.planner.config import PlannerConfig
+from router.planner.demand import demands, guarded
+from router.planner.errors import Unreachable
+from router.planner.fetch_graph import FetchGraph
+from router.planner.normalise import find_operation, normalise_operation
+from router.planner.order import ordered
+from router.planner.passes import Request, batch, join_types, merge_siblings
+from router.planner.plan import (
+    Fetch,
+    Flatten,
+    OperationKind,
+    PlanNode,
+    QueryPlan,
+    Sequence,
+    Subscription,
+)
+from router.planner.query_graph import Node, QueryGraph
+from router.planner.selection import Selection
+from router.planner.text import Header, entity_fetch, root_fetch, signature
+from router.supergraph import Supergraph
+
+
+class Planner:
+    """Plans operations over one supergraph."""
+
+    def __init__(self, supergraph: Supergraph, config: PlannerConfig | None = None) -> None:
+        self.supergraph = supergraph
+        self.config = config or PlannerConfig()
+        self._graphs: dict[frozenset[str], QueryGraph] = {}
+
+    def plan(
+        self,
+        document: DocumentNode,
+        operation_name: str | None = None,
+        override_labels: frozenset[str] = frozenset(),
+    ) -> QueryPlan:
+        """Plan one operation of a document that is valid against the API schema.
+
+        `override_labels` are the labels of progressive overrides that are active for this request.
+        Raises PlanningError.
+        """
+        operation = find_operation(document, operation_name)
+        labels = override_labels & self.supergraph.override_labels
+        selection = normalise_operation(
+            self.supergraph, document, operation, self.config.selections_max
+        )
+        return Planning(self._graph(labels), self.config, _header(operation)).run(selection)
+
+    def _graph(self, labels: frozenset[str]) -> QueryGraph:
+        graph = self._graphs.get(labels)
+        if graph is None:
+            if len(self._graphs) >= self.config.cached_label_sets_max:
+                self._graphs.pop(next(iter(self._graphs)))
+            graph = self._graphs[labels] = QueryGraph(self.supergraph, labels)
+        return graph
+
+
+def _header(operation: OperationDefinitionNode) -> Header:
+    return Header(
+        OperationKind(operation.operation.value),
+        {one.variable.name.value: _definition(one) for one in operation.variable_definitions or ()},
+    )
+
+
+def _definition(node: object) -> str:
+    default = getattr(node, "default_value", None)
+    tail = f" = {print_ast(default)}" if default is not None else ""
+    return f"${node.variable.name.value}: {print_ast(node.type)}{tail}"  # type: ignore[attr-defined]
+
+
+class Planning:
+    """The planning of one operation."""
+
+    def __init__(self, graph: QueryGraph, config: PlannerConfig, header: Header) -> None:
+        self.graph, self.config, self.header = graph, config, header
+        self.supergraph = graph.supergraph
+        self._fetches = 0
+
+    def run(self, selection: Selection) -> QueryPlan:
+        """The plan of a normalised root selection."""
+        if not selection.fields:
+            return QueryPlan(None)
+        match self.header.kind:
+            case OperationKind.QUERY:
+                return QueryPlan(self._query(selection))
+            case OperationKind.MUTATION:
+                return QueryPlan(self._mutation(selection))
+            case OperationKind.SUBSCRIPTION:
+                return QueryPlan(self._subscription(selection))
+
+    def _query(self, selection: Selection) -> PlanNode | None:
+        return self._stage(selection, self.graph.roots(selection.type))
+
+    def _mutation(self, selection: Selection) -> PlanNode | None:
+        """Root fields in document order; neighbours of one subgraph are one request there."""
+        stages: list[tuple[Node, Selection]] = []
+        for field in selection.fields.values():
+            previous = stages[-1][0] if stages else None
+            alone = Selection(selection.type)
+            alone.add(field)
+            node = self._root_for(alone, previous)
+            if node is not previous:
+                stages.append((node, Selection(selection.type)))
+            stages[-1][1].add(field)
+        nodes: list[PlanNode] = []
+        for node, stage in stages:
+            planned = self._stage(stage, (node,))
+            if planned is not None:
+                nodes += planned.nodes if isinstance(planned, Sequence) else (planned,)
+        return nodes[0] if len(nodes) == 1 else Sequence(tuple(nodes))
+
+    def _subscription(self, selection: Selection) -> PlanNode | None:
+        planned = self._stage(selection, (self._root_for(selection, None),))
+        if isinstance(planned, Fetch):
+            return Subscription(planned, None)
+        assert isinstance(planned, Sequence)
+        primary, *rest = planned.nodes
+        assert isinstance(primary, Fetch)
+        return Subscription(primary, rest[0] if len(rest) == 1 else Sequence(tuple(rest)))
+
+    def _root_for(self, selection: Selection, preferred: Node | None) -> Node:
+        """The root node of the one subgraph that is asked for these root fields."""
+        names = [field.name for field in selection.fields.values()]
+        nodes = [
+            node
+            for node in self.graph.roots(selection.type)
+            if all(node.edges[name] is not None for name in names)
+        ]
+        nodes.sort(key=lambda node: node is not preferred)
+        for node in nodes:
+            try:
+                Choice(self.graph, selection.type, (node,), self.config.fetches_max).run(selection)
+            except Unreachable:
+                continue
+            return node
+        raise Unreachable(selection.type, names[0], "")
+
+    def _stage(self, selection: Selection, roots: tuple[Node, ...]) -> PlanNode | None:
+        choice = Choice(self.graph, selection.type, roots, self.config.fetches_max)
+        fetches = choice.run(selection)
+        merge_siblings(fetches)
+        join_types(
+            fetches,
+            choice.positions.possible_at,
+            lambda step: signature(self.supergraph, step),
+        )
+        return self._tree(fetches)
+
+    def _tree(self, fetches: FetchGraph) -> PlanNode | None:
+        requests = batch(fetches, self.config.batch_calls_max)
+        wanted = dict(zip(requests, demands(fetches, requests), strict=True))
+        return ordered(requests, lambda request: guarded(self._node(request), wanted[request]))
+
+    def _node(self, request: Request) -> PlanNode:
+        number = self._fetches
+        self._fetches += 1
+        first = request.steps[0]
+        if first.inputs:
+            return entity_fetch(self.supergraph, self.header, number, request.steps)
+        fetch = root_fetch(self.supergraph, self.header, number, first)
+        return Flatten(first.path, fetch) if first.path else fetch
+
+
+def subgraphs_of(nodes: Iterable[Fetch]) -> set[str]:
+    """Names of the subgraphs asked."""
+    return {node.subgraph for node in nodes}

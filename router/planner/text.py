@@ -1,0 +1,218 @@
+"""The text of a request: selections printed, and clashes in one response settled by aliases.
+
+Two fields under one response key of one subgraph answer need not be of one shape even if the client
+may ask for both (`id: ID` of one type, `id: ID!` of another, where only the subgraphs differ). The
+second shape gets an alias, and an output rewrite to undo it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from router.planner.fetch_graph import Branch, Inputs, Step, Tree
+from router.planner.plan import (
+    LIST,
+    EntityCall,
+    Fetch,
+    OperationKind,
+    Path,
+    RenameKey,
+    RequiredField,
+    RequiredFragment,
+    RequiredSelection,
+    TypeFilter,
+)
+from router.planner.selection import TYPENAME, Conditions
+from router.supergraph import Supergraph
+
+_NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What every request of an operation shares: its kind, and its variables' definitions."""
+
+    kind: OperationKind
+    variables: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class _Printing:
+    """State of printing one response: variables met, aliases given, renames to undo them."""
+
+    supergraph: Supergraph
+    variables: set[str] = field(default_factory=set)
+    shapes: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
+    renames: list[RenameKey] = field(default_factory=list)
+
+    def tree(self, tree: Tree, plain: Path, real: Path, *, typename: bool = False) -> str:
+        """A selection set. `plain` is its path by the operation's keys, `real` by the answer's."""
+        parts: list[str] = []
+        asks = tree.node.abstract or tree.typename
+        if asks and not typename:
+            parts.append(TYPENAME)
+        for branch in tree.fields.values():
+            if branch.field.key == TYPENAME and (asks or typename):
+                continue
+            parts.append(self._branch(branch, plain, real))
+        for name, cast in tree.casts.items():
+            types = TypeFilter(tuple(sorted(self.supergraph.possible_types(name))))
+            inner = self.tree(cast, plain, (*real, types), typename=asks or typename)
+            if inner != f"{{ {TYPENAME} }}" or not (asks or typename):
+                parts.append(f"... on {name} {inner}")
+        return f"{{ {' '.join(parts) or TYPENAME} }}"
+
+    def _branch(self, branch: Branch, plain: Path, real: Path) -> str:
+        field_ = branch.field
+        self.variables.update(field_.variables)
+        key = self._key(branch, plain)
+        alias = f"{key}: " if key != field_.name else ""
+        text = f"{alias}{field_.name}{field_.args}{self.directives(field_.conditions)}"
+        if branch.tree is not None:
+            lists = (LIST,) * branch.edge.shape.count("[")
+            below = self.tree(branch.tree, (*plain, field_.key, *lists), (*real, key, *lists))
+            text = f"{text} {below}"
+        if key != field_.key:
+            rename = RenameKey(real, key, field_.key)
+            if rename not in self.renames:
+                self.renames.append(rename)
+        return text
+
+    def _key(self, branch: Branch, plain: Path) -> str:
+        """The response key, an alias of it from the second shape on."""
+        shape = branch.edge.shape
+        if branch.tree is not None:
+            shape = _NAME.sub("", shape)
+        shapes = self.shapes.setdefault((plain, branch.field.key), [])
+        if shape not in shapes:
+            shapes.append(shape)
+        number = shapes.index(shape)
+        return branch.field.key if number == 0 else f"_lonja{number}_{branch.field.key}"
+
+    def directives(self, conditions: Conditions) -> str:
+        """Conditions as directives, with a blank before each."""
+        self.variables.update(variable for variable, _ in conditions)
+        return "".join(
+            f" @{'include' if wanted else 'skip'}(if: ${variable})"
+            for variable, wanted in conditions
+        )
+
+
+def root_fetch(supergraph: Supergraph, header: Header, number: int, step: Step) -> Fetch:
+    """The fetch of a root step."""
+    printing = _Printing(supergraph)
+    (tree,) = step.trees.values()
+    body = printing.tree(tree, (), ())
+    kind = header.kind if not step.path else OperationKind.QUERY
+    variables = _definitions(header, printing.variables)
+    head = "" if kind is OperationKind.QUERY and not variables else f"{kind.value}{variables} "
+    return Fetch(
+        number,
+        _subgraph(supergraph, step),
+        f"{head}{body}",
+        kind,
+        variable_usages=tuple(sorted(printing.variables)),
+        output_rewrites=tuple(printing.renames),
+    )
+
+
+def entity_fetch(supergraph: Supergraph, header: Header, number: int, steps: list[Step]) -> Fetch:
+    """The fetch of entity steps of one subgraph, a call for each."""
+    used: set[str] = set()
+    calls: list[EntityCall] = []
+    bodies: list[str] = []
+    representations: list[str] = []
+    for index, step in enumerate(steps):
+        printing = _Printing(supergraph)
+        suffix = str(index) if len(steps) > 1 else ""
+        alias, variable = f"_e{suffix}" if suffix else "_entities", f"representations{suffix}"
+        while variable in header.variables:
+            variable = f"_{variable}"
+        body = _entity_body(printing, step)
+        shown = f"{alias}: _entities" if suffix else "_entities"
+        bodies.append(f"{shown}(representations: ${variable}) {{ {body} }}")
+        representations.append(f"${variable}: [_Any!]!")
+        used |= printing.variables
+        calls.append(
+            EntityCall(
+                alias,
+                variable,
+                step.path,
+                required(supergraph, step.inputs),
+                tuple(sorted(step.rewrites, key=lambda one: one.typename)),
+                tuple(printing.renames),
+            )
+        )
+    variables = _definitions(header, used, representations)
+    return Fetch(
+        number,
+        _subgraph(supergraph, steps[0]),
+        f"query{variables} {{ {' '.join(bodies)} }}",
+        OperationKind.QUERY,
+        variable_usages=tuple(sorted(used)),
+        entities=tuple(calls),
+    )
+
+
+def _entity_body(printing: _Printing, step: Step) -> str:
+    several = len(step.trees) > 1
+    for repeat in (False, True):
+        printing.renames.clear()
+        if repeat:
+            for tree in step.trees.values():
+                tree.typename = True
+        parts = []
+        for name, tree in step.trees.items():
+            types = TypeFilter(tuple(sorted(printing.supergraph.possible_types(name))))
+            parts.append(f"... on {name} {printing.tree(tree, (), (types,) if several else ())}")
+        if not (several and printing.renames):
+            break
+    return " ".join(parts)
+
+
+def signature(supergraph: Supergraph, step: Step) -> tuple[object, ...]:
+    """Equal for steps that send and ask the same."""
+    if not step.inputs:
+        return (step.id,)
+    return (
+        _entity_body(_Printing(supergraph), step),
+        required(supergraph, step.inputs),
+        frozenset(step.rewrites),
+        bool(step.context),
+    )
+
+
+def required(supergraph: Supergraph, inputs: Mapping[str, Inputs]) -> tuple[RequiredFragment, ...]:
+    """What representations are made of, `__typename` first."""
+    typename = RequiredField(TYPENAME, TYPENAME)
+    return tuple(
+        RequiredFragment(
+            name,
+            supergraph.possible_types(name) | {name},
+            (typename, *_members(supergraph, one)),
+        )
+        for name, one in sorted(inputs.items())
+    )
+
+
+def _members(supergraph: Supergraph, inputs: Inputs) -> Iterable[RequiredSelection]:
+    for name, (source, below) in inputs.fields.items():
+        members = tuple(_members(supergraph, below)) if below is not None else ()
+        if below is not None and below.casts:
+            members = (RequiredField(TYPENAME, TYPENAME), *members)
+        yield RequiredField(name, source, members)
+    for name, cast in inputs.casts.items():
+        types = supergraph.possible_types(name) | {name}
+        yield RequiredFragment(name, types, tuple(_members(supergraph, cast)))
+
+
+def _definitions(header: Header, used: Iterable[str], first: Iterable[str] = ()) -> str:
+    parts = [*first, *(header.variables[name] for name in sorted(used))]
+    return f"({', '.join(parts)})" if parts else ""
+
+
+def _subgraph(supergraph: Supergraph, step: Step) -> str:
+    return supergraph.subgraphs[step.subgraph].name
