@@ -9,7 +9,7 @@ Refusals are exceptions up to the resolver, where `attempt` turns them into `use
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -37,12 +37,14 @@ Effects = Callable[[S, Sequence[Event]], Sequence[Effect]]
 class Done(Generic[S_co]):
     """A command that was carried out, now or by an earlier request with the same key.
 
-    `stream` is the one written to: on a replay, that of the first time.
+    `stream` is the one written to: on a replay, that of the first time. `others` are the states and
+    versions of more streams of the same aggregate, for a command on several.
     """
 
     stream: str
     state: S_co
     receipt: Receipt
+    others: Sequence[tuple[S_co, int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Commands:
                 metadata=metadata,
                 expected_version=expected_version,
                 idempotency=idempotency,
-                outcome=_outcome(stream, metadata.command_id),
+                outcome=_outcome(metadata.command_id, stream),
                 effects=effects,
             )
         except WrongExpectedVersion as error:
@@ -106,7 +108,7 @@ class Commands:
         self,
         context: RequestContext[Any],
         aggregate: type[S],
-        stream: str,
+        states: Mapping[str, S],
         appends: Sequence[Append],
         *,
         operation: str,
@@ -115,9 +117,11 @@ class Commands:
         reason: str | None = None,
         effects: Sequence[Effect] = (),
     ) -> Done[S]:
-        """Append what is already decided, over several streams at once; `stream` is the main one.
+        """Append what is already decided, over several streams at once.
 
-        Raises WrongExpectedVersion as it is (the caller knows what each stream means), KeyReused.
+        `states` are those of the aggregate after it, by stream, the main one first; `appends` may
+        hold other streams too. Raises WrongExpectedVersion and EffectRefused as they are (the
+        caller knows what each stream and constraint means), KeyReused.
         """
         metadata = context.metadata(reason=reason)
         idempotency = self.idempotency(context, idempotency_key, operation, body)
@@ -126,15 +130,18 @@ class Commands:
                 appends,
                 metadata=metadata,
                 idempotency=idempotency,
-                outcome=_outcome(stream, metadata.command_id),
+                outcome=_outcome(metadata.command_id, *states),
                 effects=effects,
             )
         except IdempotencyKeyReused as error:
             raise KeyReused(idempotency_key or error.key) from error
         if appended.replayed:
             return await self._replayed(aggregate, appended)
-        state, _ = await self._streams.load(aggregate, stream)
-        return Done(stream, state, self.receipt(appended, stream, metadata.command_id))
+        main, *_ = states
+        others = [(state, appended.versions.get(stream, 0)) for stream, state in states.items()]
+        return Done(
+            main, states[main], self.receipt(appended, main, metadata.command_id), others[1:]
+        )
 
     async def replayed(
         self,
@@ -182,13 +189,14 @@ class Commands:
         )
 
     async def _replayed(self, aggregate: type[S], appended: Appended) -> Done[S]:
-        stream, _, command_id = appended.outcome.decode().partition(" ")
-        state, _ = await self._streams.load(aggregate, stream)
-        return Done(stream, state, self.receipt(appended, stream, command_id))
+        command_id, *streams = appended.outcome.decode().split(" ")
+        states = [await self._streams.load(aggregate, stream) for stream in streams]
+        receipt = self.receipt(appended, streams[0], command_id)
+        return Done(streams[0], states[0][0], receipt, states[1:])
 
 
-def _outcome(stream: str, command_id: str) -> bytes:
-    return f"{stream} {command_id}".encode()
+def _outcome(command_id: str, *streams: str) -> bytes:
+    return " ".join((command_id, *streams)).encode()
 
 
 async def attempt(work: Awaitable[T]) -> Attempt[T]:

@@ -108,12 +108,15 @@ class UserHandlers:
         for event in events:
             user = user.evolve(event)
         for role in roles:
-            events += user.grant(role, reason)
+            granted = user.grant(role, reason)
+            events += granted
+            for event in granted:
+                user = user.evolve(event)
         try:
             return await self._commands.append(
                 context,
                 User,
-                user_id,
+                {user_id: user},
                 [
                     Append(email_stream(email), [EmailReserved(user_id)], NO_STREAM),
                     Append(user_id, events, NO_STREAM),

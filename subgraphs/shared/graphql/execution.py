@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 import structlog
 from graphql import (
     DocumentNode,
@@ -25,6 +26,7 @@ from graphql import (
 from graphql.utilities import get_operation_ast
 from strawberry.federation import Schema
 
+from eventstore import StoreOverloaded, StoreUnavailable
 from subgraphs.shared.errors import RequestError
 from subgraphs.shared.graphql.context import RequestContext
 
@@ -33,6 +35,9 @@ log = structlog.get_logger("subgraphs.graphql")
 DOCUMENTS_MAX = 1000
 DOCUMENT_CHARACTERS_MAX = 200_000
 DOCUMENT_TOKENS_MAX = 20_000
+
+UNAVAILABLE = (StoreUnavailable, StoreOverloaded, psycopg.OperationalError)
+"""An outage, not a bug: the same request may work later."""
 
 Prepared = DocumentNode | list[GraphQLError]
 
@@ -122,6 +127,11 @@ def shown(error: GraphQLError, context: RequestContext[Any]) -> dict[str, Any]:
     formatted = dict(error.formatted)
     if isinstance(cause, RequestError):
         formatted["extensions"] = {"code": cause.code}
+        return formatted
+    if isinstance(cause, UNAVAILABLE):
+        log.warning("resolver without database", path=error.path, reason=str(cause))
+        formatted["message"] = "the service cannot reach its database: try again"
+        formatted["extensions"] = {"code": "SERVICE_UNAVAILABLE"}
         return formatted
     log.error(
         "resolver failed",

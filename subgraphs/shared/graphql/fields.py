@@ -42,8 +42,8 @@ def federated(
     Fields that `requires` names reach `resolve_reference` under their GraphQL names: take `**rest`.
     """
     decorate: Callable[[F], F] = strawberry.federation.field(
-        requires=list(requires) if requires else None,
-        provides=list(provides) if provides else None,
+        requires=list(requires or ()),
+        provides=list(provides or ()),
         shareable=shareable,
         description=description,
     )

@@ -1,0 +1,1 @@
+"""The products service: catalogue, variants, categories, prices and their history, search."""
