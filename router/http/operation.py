@@ -52,7 +52,6 @@ class PlanOperation(Protocol):
         self,
         document: DocumentNode,
         operation_name: str | None = None,
-        *,
         override_labels: frozenset[str] = frozenset(),
     ) -> QueryPlan:
         """Plan one operation of a valid document."""
