@@ -52,9 +52,6 @@ class _Completion:
     ) -> Any:
         where = f"{field.parent}.{field.name}"
         if field.typename:
-            if shape.abstract:
-                self._fault(path, VALUE_CODE, f"the type of `{shape.typename}` is not known")
-                raise _Nulled
             return shape.typename
         return self.value(field.value, field.required, owner.get(field.key), path, where)
 
@@ -96,10 +93,13 @@ class _Completion:
             raise WrongLeaf("is no object")
         if not shape.abstract:
             return shape.of(shape.name)
-        typename = value.get("__typename")
-        if typename not in shape.possible:
+        typename = value.get("__typename", shape.name)
+        if type(typename) is not str or typename not in shape.possible:
             raise WrongLeaf(f"is of no type that `{shape.name}` may be")
-        return shape.of(typename)
+        found = shape.of(typename)
+        if found.unknowable:
+            raise WrongLeaf(f"is some `{typename}`, its own type is not known")
+        return found
 
     def _fault(self, path: ResponsePath, code: str, message: str) -> None:
         if self.explanations.explain(path):

@@ -49,7 +49,10 @@ class _ByType(dict[str, Project]):
     def __missing__(self, typename: str) -> Project:
         if typename not in self.shape.possible:
             raise Faulty
-        project = self[typename] = compile_projection(self.shape.of(typename))
+        shape = self.shape.of(typename)
+        if shape.unknowable:
+            raise Faulty
+        project = self[typename] = compile_projection(shape)
         return project
 
 
@@ -74,7 +77,7 @@ class _Source:
 
     def _field(self, field: FieldShape) -> str:
         if field.typename:
-            return "fault()" if self.shape.abstract else repr(self.shape.typename)
+            return repr(self.shape.typename)
         return self._value(field.value, field.required, f"(v := g({field.key!r}))", "v")
 
     def _value(self, shape: ValueShape, required: bool, first: str, again: str) -> str:
@@ -97,7 +100,10 @@ class _Source:
         assert isinstance(shape, CompositeShape)
         if shape.abstract:
             by_type = self._name(_ByType(shape))
-            return f"type({first}) is dict", f"{by_type}[{again}.get('__typename')]({again})"
+            return (
+                f"type({first}) is dict",
+                f"{by_type}[{again}.get('__typename', {shape.name!r})]({again})",
+            )
         project = self._name(compile_projection(shape.of(shape.name)))
         return f"type({first}) is dict", f"{project}({again})"
 

@@ -52,12 +52,13 @@ class RawShape:
 class ObjectShape:
     """The fields of an object of one type, in answer order.
 
-    `abstract` where all that is known of the object is an interface it has: a subgraph that knows
-    the interface as an @interfaceObject names no other type. Its `__typename` cannot be told.
+    The type may be an interface: a subgraph that knows it as an @interfaceObject names no other.
+    `unknowable` then says that the operation asks for more than the interface can tell, that is
+    for `__typename` or for fields of some of its types only.
     """
 
     typename: str
-    abstract: bool
+    unknowable: bool
     fields: tuple[FieldShape, ...]
 
 
@@ -141,10 +142,14 @@ class Shapes:
         assert isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType))
         grouped: dict[str, list[FieldNode]] = {}
         visited: set[str] = set()
+        whole = True
         for selections in selection_sets:
-            self._collect(parent, selections, grouped, visited)
+            whole &= self._collect(parent, selections, grouped, visited)
         fields = tuple(self._field(parent, key, nodes) for key, nodes in grouped.items())
-        return ObjectShape(typename, isinstance(parent, GraphQLInterfaceType), fields)
+        unknowable = isinstance(parent, GraphQLInterfaceType) and (
+            not whole or any(field.typename for field in fields)
+        )
+        return ObjectShape(typename, unknowable, fields)
 
     def _collect(
         self,
@@ -152,7 +157,9 @@ class Shapes:
         selections: Iterable[SelectionNode],
         grouped: dict[str, list[FieldNode]],
         visited: set[str],
-    ) -> None:
+    ) -> bool:
+        """Group fields by response key; false if a fragment for other types was left out."""
+        whole = True
         for node in selections:
             if not self._included(node):
                 continue
@@ -161,13 +168,18 @@ class Shapes:
                 grouped.setdefault(key, []).append(node)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
-                if condition is None or self._applies(parent, condition.name.value):
-                    self._collect(parent, node.selection_set.selections, grouped, visited)
+                applies = condition is None or self._applies(parent, condition.name.value)
+                whole &= applies and self._collect(
+                    parent, node.selection_set.selections, grouped, visited
+                )
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in visited:
                 visited.add(node.name.value)
                 fragment = self.fragments[node.name.value]
-                if self._applies(parent, fragment.type_condition.name.value):
-                    self._collect(parent, fragment.selection_set.selections, grouped, visited)
+                applies = self._applies(parent, fragment.type_condition.name.value)
+                whole &= applies and self._collect(
+                    parent, fragment.selection_set.selections, grouped, visited
+                )
+        return whole
 
     def _included(self, node: SelectionNode) -> bool:
         for directive in node.directives or ():
