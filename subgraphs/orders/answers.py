@@ -22,11 +22,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReservationHeld(Answer, frozen=True, kw_only=True):
+    """An order has one reservation; `attempt` says for which asking it is held this time."""
+
     reservation_id: str
+    attempt: int
     expires_at: datetime | None = None
 
 
 class ReservationRejected(Answer, frozen=True, kw_only=True):
+    attempt: int
     shortages: tuple[Shortage, ...] = ()
 
 
@@ -40,6 +44,7 @@ class ReservationReleased(Answer, frozen=True, kw_only=True):
 
 class ReservationExpired(Answer, frozen=True, kw_only=True):
     reservation_id: str
+    attempt: int
 
 
 # ---- payments
@@ -78,6 +83,11 @@ class CaptureFailed(Answer, frozen=True, kw_only=True):
 
 class Voided(Answer, frozen=True, kw_only=True):
     payment_id: str
+
+
+class VoidFailed(Answer, frozen=True, kw_only=True):
+    payment_id: str
+    reason: str | None = None
 
 
 # ---- shipping

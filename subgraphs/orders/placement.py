@@ -128,7 +128,7 @@ def _empty() -> Mapping[K, V]:
 class Placement:
     """State folded from one placement stream. Amounts are minor units of the order's currency.
 
-    `waits` is keyed by step (`wait_key`). `lost` are reservations that ended without allocation.
+    `waits` is keyed by step (`wait_key`).
     `operator_reason` is set while the process needs an operator.
     """
 
@@ -139,7 +139,6 @@ class Placement:
     stock: Stock = Stock.NONE
     reserve_attempt: int = 0
     reservation_id: str | None = None
-    lost: frozenset[str] = frozenset()
     shortages: tuple[Shortage, ...] = ()
     money: Money = Money.NONE
     payment_id: str | None = None
@@ -299,8 +298,8 @@ class Placement:
                 return held._heard(Step.RESERVE)
             case happened.StockRefused(shortages=shortages):
                 return replace(self, stock=Stock.REFUSED, shortages=shortages)._heard(Step.RESERVE)
-            case happened.StockLost(reservation_id=reservation):
-                lost = replace(self, stock=Stock.LOST, lost=self.lost | {reservation})
+            case happened.StockLost():
+                lost = replace(self, stock=Stock.LOST)
                 return lost._heard(Step.RESERVE, Step.ALLOCATE, Step.RELEASE)
             case happened.StockAllocated():
                 allocated = replace(self, stock=Stock.ALLOCATED, allocated=True)

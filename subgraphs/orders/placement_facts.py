@@ -16,6 +16,7 @@ from subgraphs.orders.placement_events import PlacementEvent
 from subgraphs.orders.placement_requests import Policy
 from subgraphs.orders.pricing import shipment_share
 
+_HELD_OR_ASKED = (Stock.REQUESTED, Stock.HELD, Stock.ALLOCATING, Stock.RELEASING)
 _UNDECIDED = (Money.REQUESTED, Money.ACTION_REQUIRED, Money.UNKNOWN)
 
 
@@ -38,6 +39,7 @@ def fact_of(
             | answers.OutcomeUnknown()
             | answers.ActionRequired()
             | answers.Voided()
+            | answers.VoidFailed()
         ):
             return _money(state, answer, now=now, policy=policy)
         case answers.Captured() | answers.CaptureFailed():
@@ -51,28 +53,24 @@ def fact_of(
 def _stock(state: Placement, answer: answers.Answer) -> list[PlacementEvent]:
     order, stock, reservation = state.order_id, state.stock, state.reservation_id
     match answer:
-        case answers.ReservationHeld(reservation_id=held, expires_at=expires_at):
-            if stock is Stock.REQUESTED and held not in state.lost:
+        case answers.ReservationHeld(reservation_id=held, attempt=attempt, expires_at=expires_at):
+            if stock is Stock.REQUESTED and attempt == state.reserve_attempt:
                 return [happened.StockHeld(order, held, expires_at)]
-        case answers.ReservationRejected(shortages=shortages):
-            if stock is Stock.REQUESTED:
+        case answers.ReservationRejected(attempt=attempt, shortages=shortages):
+            if stock is Stock.REQUESTED and attempt == state.reserve_attempt:
                 return [happened.StockRefused(order, shortages)]
         case answers.ReservationCommitted(reservation_id=committed):
             if stock is Stock.ALLOCATING and committed == reservation:
                 return [happened.StockAllocated(order, committed)]
         case answers.ReservationReleased(reservation_id=released):
-            if released != reservation or released in state.lost:
+            if released != reservation:
                 return []
             if stock is Stock.RELEASING:
                 return [happened.StockReleased(order, released)]
             if stock in (Stock.HELD, Stock.ALLOCATING):
                 return [happened.StockLost(order, released)]
-        case answers.ReservationExpired(reservation_id=expired):
-            if expired in state.lost:
-                return []
-            unseen = stock is Stock.REQUESTED
-            known = stock in (Stock.HELD, Stock.ALLOCATING, Stock.RELEASING)
-            if unseen or (known and expired == reservation):
+        case answers.ReservationExpired(reservation_id=expired, attempt=attempt):
+            if stock in _HELD_OR_ASKED and attempt == state.reserve_attempt:
                 return [happened.StockLost(order, expired)]
         case _:
             pass
@@ -101,6 +99,9 @@ def _money(
             held = money in (Money.AUTHORIZED, Money.VOIDING) or money in _UNDECIDED
             if held and state.payment_id in (None, payment):
                 return _voided(state, payment)
+        case answers.VoidFailed():
+            if money is Money.VOIDING:
+                return [_operator(state, Step.VOID, "VOID_FAILED")]
         case _:
             pass
     return []

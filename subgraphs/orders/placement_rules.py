@@ -129,7 +129,7 @@ def _reason_to_reject(state: Placement) -> Rejection | None:
     if state.money is Money.REFUSED:
         return Rejection.PAYMENT_DECLINED
     if state.money is Money.VOIDED:
-        return Rejection.PAYMENT_VOIDED
+        return Rejection.PAYMENT_VOIDED if state.authorized_minor else Rejection.PAYMENT_ABANDONED
     if state.money is Money.AUTHORIZED and (
         (state.authorized_minor, state.authorized_currency) != (state.total_minor, state.currency)
     ):

@@ -62,9 +62,9 @@ TERMS = terms(cart_line(SILK, 2), cart_line(SALT, 1, 99))
 """2 × 12.50 + 4.99 - 0.99 = 29.00"""
 TOTAL = 2900
 
-HELD = answers.ReservationHeld(order_id=ORDER, reservation_id="rsv_1")
+HELD = answers.ReservationHeld(order_id=ORDER, reservation_id="rsv_1", attempt=1)
 COMMITTED = answers.ReservationCommitted(order_id=ORDER, reservation_id="rsv_1")
-EXPIRED = answers.ReservationExpired(order_id=ORDER, reservation_id="rsv_1")
+EXPIRED = answers.ReservationExpired(order_id=ORDER, reservation_id="rsv_1", attempt=1)
 RELEASED = answers.ReservationReleased(order_id=ORDER, reservation_id="rsv_1")
 AUTHORIZED = answers.Authorized(
     order_id=ORDER, payment_id="pay_1", amount_minor=TOTAL, currency="EUR"

@@ -47,9 +47,11 @@ from tests.subgraphs.orders.given import (
     terms,
 )
 
-SHORT = answers.ReservationRejected(
-    order_id=ORDER, shortages=(Shortage(TERMS.lines[0].line_id, "var_silk", "SILK-1", 2, 1),)
-)
+SHORTAGES = (Shortage(TERMS.lines[0].line_id, "var_silk", "SILK-1", 2, 1),)
+SHORT = answers.ReservationRejected(order_id=ORDER, attempt=1, shortages=SHORTAGES)
+SHORT_AGAIN = answers.ReservationRejected(order_id=ORDER, attempt=2, shortages=SHORTAGES)
+HELD_AGAIN = answers.ReservationHeld(order_id=ORDER, reservation_id="rsv_1", attempt=2)
+EXPIRED_AGAIN = answers.ReservationExpired(order_id=ORDER, reservation_id="rsv_1", attempt=2)
 
 
 # ---- the way to the end
@@ -150,14 +152,12 @@ def test_a_reservation_that_expired_is_tried_once_more() -> None:
     again = process.events[1]
     assert isinstance(again, happened.StockRequested)
     assert (again.attempt, again.request_id) == (2, f"{ORDER}:reserve:2")
-    process.when(answers.ReservationHeld(order_id=ORDER, reservation_id="rsv_2"))
+    process.when(HELD_AGAIN)
     assert process.happened == ["stock_held", "allocation_requested"]
 
 
 def test_stock_lost_twice_gives_the_money_back_and_rejects() -> None:
-    second = answers.ReservationHeld(order_id=ORDER, reservation_id="rsv_2")
-    process = given(HELD, AUTHORIZED, EXPIRED, second)
-    process.when(answers.ReservationExpired(order_id=ORDER, reservation_id="rsv_2"))
+    process = given(HELD, AUTHORIZED, EXPIRED, HELD_AGAIN).when(EXPIRED_AGAIN)
     assert process.happened == ["stock_lost", "compensation_started", "void_requested"]
     assert process.told == []
     process.when(VOIDED)
@@ -167,7 +167,7 @@ def test_stock_lost_twice_gives_the_money_back_and_rejects() -> None:
 
 
 def test_no_stock_at_the_second_try_is_stock_lost() -> None:
-    process = given(HELD, AUTHORIZED, EXPIRED).when(SHORT)
+    process = given(HELD, AUTHORIZED, EXPIRED).when(SHORT_AGAIN)
     assert process.happened == ["stock_refused", "compensation_started", "void_requested"]
     assert process.state.reason == "STOCK_LOST"
 
@@ -177,6 +177,8 @@ def test_the_first_reservation_held_late_is_not_the_second() -> None:
     assert process.state.reserve_attempt == 2
     process.when(HELD)
     assert process.events == ()
+    process.when(HELD_AGAIN)
+    assert process.when(EXPIRED).events == ()
 
 
 # ---- no money
@@ -226,6 +228,18 @@ def test_a_customer_who_comes_back_goes_on() -> None:
 def test_a_customer_has_less_time_at_the_bank_than_the_stock_is_held() -> None:
     with pytest.raises(AssertionError):
         Policy(customer_deadline=timedelta(seconds=RESERVATION_TTL_SECONDS))
+
+
+def test_a_payment_given_up_at_the_bank_is_abandoned() -> None:
+    assert given(HELD, ACTION).when(VOIDED).state.reason == "PAYMENT_ABANDONED"
+
+
+def test_a_void_that_fails_needs_an_operator_and_is_not_dropped() -> None:
+    process = given(HELD, AUTHORIZED, CANCEL, RELEASED)
+    process.when(answers.VoidFailed(order_id=ORDER, payment_id="pay_1", reason="bank closed"))
+    assert process.happened == ["operator_needed"]
+    assert process.fires("VOID").happened == ["void_requested"]
+    assert process.when(VOIDED).told == ["order.cancelled"]
 
 
 @pytest.mark.parametrize(("amount", "currency"), [(TOTAL - 1, "EUR"), (TOTAL, "USD")])

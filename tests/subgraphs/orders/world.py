@@ -21,8 +21,7 @@ class World:
     def __init__(self, choose: Choose) -> None:
         self.choose = choose
         self.in_flight: list[answers.Answer] = []
-        self.reservations: dict[str, str] = {}
-        self.refused: set[str] = set()
+        self.attempts: dict[int, str] = {}
         self.said: dict[str, list[answers.Answer]] = {}
         self.payment = "NONE"
         self.authorized_minor = self.captured_minor = 0
@@ -35,14 +34,16 @@ class World:
         match request:
             case asked.StockRequested():
                 self._reserve(request)
-            case asked.AllocationRequested(reservation_id=reservation):
-                if self.reservations[reservation] == "HELD":
-                    self.reservations[reservation] = "COMMITTED"
-                self._say_reservation(request.order_id, reservation)
-            case asked.ReleaseRequested(reservation_id=reservation):
-                if self.reservations[reservation] in ("HELD", "COMMITTED"):
-                    self.reservations[reservation] = "RELEASED"
-                self._say_reservation(request.order_id, reservation)
+            case asked.AllocationRequested(request_id=request_id):
+                attempt = int(request_id.rpartition(":")[2])
+                if self.attempts[attempt] == "HELD":
+                    self.attempts[attempt] = "COMMITTED"
+                self._say_reservation(request.order_id, attempt)
+            case asked.ReleaseRequested(request_id=request_id):
+                attempt = int(request_id.rpartition(":")[2])
+                if self.attempts[attempt] in ("HELD", "COMMITTED"):
+                    self.attempts[attempt] = "RELEASED"
+                self._say_reservation(request.order_id, attempt)
             case asked.AuthorizationRequested():
                 self._authorize(request)
             case asked.VoidRequested():
@@ -66,10 +67,10 @@ class World:
     # ---- what happens by itself
 
     def stock_expires(self, order_id: str) -> bool:
-        held = [key for key, state in self.reservations.items() if state == "HELD"]
-        for key in held:
-            self.reservations[key] = "EXPIRED"
-            self._say_reservation(order_id, key)
+        held = [attempt for attempt, state in self.attempts.items() if state == "HELD"]
+        for attempt in held:
+            self.attempts[attempt] = "EXPIRED"
+            self._say_reservation(order_id, attempt)
         return bool(held)
 
     def bank_decides(self, order_id: str) -> bool:
@@ -89,7 +90,7 @@ class World:
 
     @property
     def holds_stock(self) -> bool:
-        return any(state in ("HELD", "COMMITTED") for state in self.reservations.values())
+        return any(state in ("HELD", "COMMITTED") for state in self.attempts.values())
 
     @property
     def holds_money(self) -> bool:
@@ -102,27 +103,27 @@ class World:
     # ---- inside
 
     def _reserve(self, request: asked.StockRequested) -> None:
-        key = f"rsv_{request.request_id}"
-        if key not in self.reservations and request.request_id not in self.refused:
-            if self.choose(["HOLD", "HOLD", "HOLD", "REFUSE"]) == "HOLD":
-                self.reservations[key] = "HELD"
-            else:
-                self.refused.add(request.request_id)
-        if key in self.reservations:
-            held = answers.ReservationHeld(order_id=request.order_id, reservation_id=key)
-            self.in_flight.append(held)
-            if self.reservations[key] != "HELD":
-                self._say_reservation(request.order_id, key)
-        else:
-            self.in_flight.append(answers.ReservationRejected(order_id=request.order_id))
+        attempt = request.attempt
+        if attempt not in self.attempts:
+            self.attempts[attempt] = self.choose(["HELD", "HELD", "HELD", "REFUSED"])
+        if self.attempts[attempt] not in ("HELD", "REFUSED"):
+            self.in_flight.append(_held(request.order_id, attempt))
+        self._say_reservation(request.order_id, attempt)
 
-    def _say_reservation(self, order: str, key: str) -> None:
-        kinds: dict[str, Any] = {
-            "COMMITTED": answers.ReservationCommitted,
-            "RELEASED": answers.ReservationReleased,
-            "EXPIRED": answers.ReservationExpired,
-        }
-        self.in_flight.append(kinds[self.reservations[key]](order_id=order, reservation_id=key))
+    def _say_reservation(self, order: str, attempt: int) -> None:
+        about: dict[str, Any] = {"order_id": order, "reservation_id": "rsv_1"}
+        match self.attempts[attempt]:
+            case "HELD":
+                answer: answers.Answer = _held(order, attempt)
+            case "REFUSED":
+                answer = answers.ReservationRejected(order_id=order, attempt=attempt)
+            case "EXPIRED":
+                answer = answers.ReservationExpired(attempt=attempt, **about)
+            case "COMMITTED":
+                answer = answers.ReservationCommitted(**about)
+            case _:
+                answer = answers.ReservationReleased(**about)
+        self.in_flight.append(answer)
 
     def _authorize(self, request: asked.AuthorizationRequested) -> None:
         if self.payment in ("NONE", "UNKNOWN"):
@@ -183,3 +184,7 @@ class World:
                 case _:
                     answer = answers.Cancelled(order_id=order, shipment_id=key)
             self.in_flight.append(answer)
+
+
+def _held(order: str, attempt: int) -> answers.ReservationHeld:
+    return answers.ReservationHeld(order_id=order, reservation_id="rsv_1", attempt=attempt)
