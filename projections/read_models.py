@@ -79,6 +79,7 @@ class ReadModels:
                 except psycopg.Error as error:
                     if attempt >= ATTEMPTS_MAX or not await _may_try_again(connection, error):
                         raise
+            await self._pool.check()  # others may be lost, too
             attempt += 1
 
     async def fetch_one(self, sql: str, params: Params = ()) -> Row | None:

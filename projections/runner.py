@@ -20,7 +20,7 @@ from eventstore.store import EventStore
 from projections import catalogue
 from projections.catalogue import Build, State
 from projections.lane import COOL_DOWN_SECONDS, Lane
-from projections.log import Log
+from projections.log import Connection, Log
 from projections.member import Member
 from projections.projection import Projection
 from projections.store_log import StoreLog
@@ -225,8 +225,7 @@ class ProjectionRunner:
         with catalogue.connect(self.conninfo, f"{self.log.name} prepare") as connection:
             catalogue.install(connection)
             prepare(connection, self.declared)
-            self.head = self.log.head(connection)
-            found = catalogue.builds(connection)
+            found = self._read(connection)
             self._learn(found)
             self._assign(found)
 
@@ -248,8 +247,7 @@ class ProjectionRunner:
         with catalogue.connect(self.conninfo, f"{self.log.name} supervise") as connection:
             connection.execute(f"LISTEN {catalogue.CHANNEL}")
             while not self._stopping:
-                self.head = self.log.head(connection)
-                found = catalogue.builds(connection)
+                found = self._read(connection)
                 self._learn(found)
                 self._assign(found)
                 if tidy(connection, self.declared, found, self.head):
@@ -269,7 +267,8 @@ class ProjectionRunner:
         self._live = {build.name: build.id for build in found if build.state is State.LIVE}
         for build in found:
             if not self._owned(build.id):
-                self._positions[build.id] = build.position
+                ahead = build.position > self.head
+                self._positions[build.id] = 0 if ahead else build.position
         if self._waiters and self._loop is not None:
             self._loop.call_soon_threadsafe(self._wake_waiters)
 
@@ -278,7 +277,14 @@ class ProjectionRunner:
             return catalogue.builds(connection, name)
 
     def _read_positions(self) -> None:
-        self._learn(self._read_builds())
+        with catalogue.connect(self.conninfo, f"{self.log.name} wait") as connection:
+            self._learn(self._read(connection))
+
+    def _read(self, connection: Connection) -> list[Build]:
+        """The builds, and then the head, which none of them can be beyond."""
+        found = catalogue.builds(connection)
+        self.head = self.log.head(connection)
+        return found
 
     def _owned(self, build_id: int) -> bool:
         """Whether this process writes the build, and so knows its position."""

@@ -1,0 +1,154 @@
+"""Whatever breaks, and wherever: no event is lost and none is applied twice."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import psycopg
+import pytest
+
+from eventstore.store import EventStore
+from projections import ProjectionRunner, ReadModels
+from projections.faults import arm, disarm
+from tests.projections.ledger import Balances, Totals, deposits, rows, run, store_many
+from tests.projections.ledger import Deposited as Paid
+from tests.projections.waiting import until
+from tests.support.postgres import TestServer
+
+
+def cut(database: str, application: str = "projections") -> None:
+    """End the connections of the engine."""
+    run(
+        database,
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name LIKE %s"
+        " AND pid <> pg_backend_pid()",
+        [f"{application}%"],
+    )
+
+
+def assert_each_once(database: str, accounts: int, times: int) -> None:
+    each = sum(range(1, times + 1))
+    assert rows(database, "SELECT DISTINCT balance_minor, deposits FROM balances") == [
+        {"balance_minor": each, "deposits": times}
+    ]
+    assert rows(database, "SELECT deposits, amount_minor FROM totals") == [
+        {"deposits": accounts * times, "amount_minor": accounts * each}
+    ]
+    assert rows(database, "SELECT DISTINCT position - seen AS missing FROM projections.checkpoints"
+                ) == [{"missing": 0}]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("point", "passes"),
+    [
+        ("projections.before_adopt", 2),
+        ("projections.before_commit", 1),
+        ("projections.before_commit", 2),
+        ("projections.after_commit", 1),
+        ("projections.after_commit", 2),
+        ("projections.before_release", 1),
+    ],
+)
+async def test_killed_at_any_point_it_goes_on_where_it_was(
+    store: EventStore, database: str, point: str, passes: int
+) -> None:
+    position = await deposits(store, accounts=2, times=150)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.projections.victim", database, point, str(passes))
+    )
+    assert await process.wait() == 9
+    async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
+        assert await runner.wait_for(position, 5)
+    assert_each_once(database, 2, 150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["projections.before_commit", "projections.after_commit"])
+async def test_a_connection_cut_around_the_commit_is_replaced(
+    store: EventStore, database: str, point: str
+) -> None:
+    def cut_once() -> None:
+        disarm()
+        cut(database, "projections bank projections-")
+
+    async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
+        await deposits(store, accounts=2, times=2)
+        arm(point, cut_once)
+        for amount in (3, 4):
+            pairs = [(f"acc_{number}", Paid(amount)) for number in range(2)]
+            position = await store_many(store, pairs)
+            assert await runner.wait_for(position, 5)
+    assert_each_once(database, 2, 4)
+
+
+@pytest.mark.slow
+async def test_all_connections_cut_again_and_again(store: EventStore, database: str) -> None:
+    async with (
+        ProjectionRunner(store, [Balances(), Totals()]) as runner,
+        ReadModels(database) as reads,
+    ):
+        await deposits(store, accounts=2, times=0)
+        position = 0
+        for amount in range(1, 9):
+            cut(database)
+            cut(database, "read models")
+            pairs = [(f"acc_{number}", Paid(amount)) for number in range(2)]
+            position = await store_many(store, pairs)
+            await reads.fetch("SELECT * FROM balances")
+        assert await runner.wait_for(position, 10)
+    assert_each_once(database, 2, 8)
+
+
+@pytest.mark.slow
+async def test_a_second_runner_takes_over_from_one_that_lost_its_connections(
+    store: EventStore, database: str
+) -> None:
+    async with (
+        ProjectionRunner(store, [Balances(), Totals()]) as first,
+        ProjectionRunner(store, [Balances(), Totals()]) as second,
+    ):
+        position = await deposits(store, accounts=2, times=3)
+        for amount in range(4, 9):
+            cut(database, "projections bank projections-")
+            pairs = [(f"acc_{number}", Paid(amount)) for number in range(2)]
+            position = await store_many(store, pairs)
+        assert await first.wait_for(position, 10)
+        assert await second.wait_for(position, 10)
+    assert_each_once(database, 2, 8)
+
+
+@pytest.mark.slow
+async def test_the_server_goes_away_and_comes_back(own_server: TestServer) -> None:
+    from tests.projections.ledger import new_store
+
+    database = own_server.create_database("bank")
+    async with (
+        new_store(database) as store,
+        ProjectionRunner(store, [Balances(), Totals()]) as runner,
+    ):
+        await deposits(store, accounts=2, times=2)
+        await asyncio.to_thread(own_server.crash)
+        await until(lambda: bool(runner.errors()))
+        await asyncio.to_thread(own_server.start)
+        position = await store_many(store, [("acc_0", Paid(3)), ("acc_1", Paid(3))])
+        assert await runner.wait_for(position, 15)
+        assert_each_once(database, 2, 3)
+
+
+async def test_a_disk_that_is_full_is_waited_for(store: EventStore, database: str) -> None:
+    fails = iter([True] * 12)
+
+    def full() -> None:
+        if next(fails, False):
+            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+
+    async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
+        arm("projections.before_commit", full)
+        position = await deposits(store, accounts=2, times=2)
+        assert await runner.wait_for(position, 10, names=["totals"])
+        assert await runner.wait_for(position, 10)
+    assert_each_once(database, 2, 2)
+    assert rows(database, "SELECT * FROM projections.parked_keys") == []
