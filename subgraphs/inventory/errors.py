@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 
-class InventoryError(Exception):
-    """Base of all refusals of this service. Safe to show to a client."""
+from subgraphs.shared.errors import Refusal
 
-    code = "INVENTORY_ERROR"
+Path = Sequence[str] | None
 
 
-class QuantityOutOfRange(InventoryError):
+class InventoryRefusal(Refusal):
+    """Base of what this service refuses."""
+
+    code = "INVENTORY_REFUSED"
+
+
+class QuantityOutOfRange(InventoryRefusal):
     """A quantity that no movement can have."""
 
     code = "QUANTITY_OUT_OF_RANGE"
 
-    def __init__(self, quantity: int, minimum: int, maximum: int) -> None:
+    def __init__(self, quantity: int, minimum: int, maximum: int, *, path: Path = None) -> None:
         self.quantity, self.minimum, self.maximum = quantity, minimum, maximum
-        super().__init__(f"quantity is {quantity}: give a number from {minimum} to {maximum}")
+        super().__init__(
+            f"quantity is {quantity}: give a number from {minimum} to {maximum}", path=path
+        )
 
 
-class NotEnoughStock(InventoryError):
+class NotEnoughStock(InventoryRefusal):
     """More was asked for than is free."""
 
     code = "INSUFFICIENT_STOCK"
@@ -29,7 +37,7 @@ class NotEnoughStock(InventoryError):
         super().__init__(f"{requested} of {variant_id} were requested, {available} are available")
 
 
-class QuantityChanged(InventoryError):
+class QuantityChanged(InventoryRefusal):
     """The compare-and-swap of an adjustment failed."""
 
     code = "QUANTITY_CHANGED"
@@ -38,20 +46,23 @@ class QuantityChanged(InventoryError):
         self.stock_item_id, self.expected, self.actual = stock_item_id, expected, actual
         super().__init__(
             f"{stock_item_id} has {actual} on hand, changeFromQuantity was {expected}: "
-            "count again, then adjust from the present figure"
+            "count again, then adjust from the present figure",
+            path=["input", "changeFromQuantity"],
         )
 
 
-class ReasonMissing(InventoryError):
+class ReasonMissing(InventoryRefusal):
     """An adjustment that nobody could explain later."""
 
     code = "REASON_MISSING"
 
     def __init__(self) -> None:
-        super().__init__("an adjustment by CORRECTION needs a note that says why")
+        super().__init__(
+            "an adjustment by CORRECTION needs a note that says why", path=["input", "note"]
+        )
 
 
-class UnknownStockItem(InventoryError):
+class UnknownStockItem(InventoryRefusal):
     """No goods of this variant were ever in this warehouse."""
 
     code = "UNKNOWN_STOCK_ITEM"
@@ -61,27 +72,27 @@ class UnknownStockItem(InventoryError):
         super().__init__(f"there is no stock item {stock_item_id}")
 
 
-class UnknownWarehouse(InventoryError):
+class UnknownWarehouse(InventoryRefusal):
     """No such warehouse."""
 
     code = "UNKNOWN_WAREHOUSE"
 
-    def __init__(self, warehouse_id: str) -> None:
+    def __init__(self, warehouse_id: str, *, path: Path = None) -> None:
         self.warehouse_id = warehouse_id
-        super().__init__(f"there is no warehouse {warehouse_id}: list `warehouses`")
+        super().__init__(f"there is no warehouse {warehouse_id}: list `warehouses`", path=path)
 
 
-class UnknownVariant(InventoryError):
+class UnknownVariant(InventoryRefusal):
     """A variant or sku this service has not (yet) heard of from products."""
 
     code = "UNKNOWN_VARIANT"
 
-    def __init__(self, reference: str) -> None:
+    def __init__(self, reference: str, *, path: Path = None) -> None:
         self.reference = reference
-        super().__init__(f"no variant with id or sku {reference!r} is known here")
+        super().__init__(f"no variant with id or sku {reference!r} is known here", path=path)
 
 
-class SameWarehouse(InventoryError):
+class SameWarehouse(InventoryRefusal):
     """A transfer from a warehouse to itself."""
 
     code = "SAME_WAREHOUSE"
@@ -91,17 +102,25 @@ class SameWarehouse(InventoryError):
         super().__init__(f"a transfer needs two warehouses, both are {warehouse_id}")
 
 
-class CodeTaken(InventoryError):
+class InvalidWarehouse(InventoryRefusal):
+    """A code, name or country that no warehouse can have."""
+
+    code = "INVALID_WAREHOUSE"
+
+
+class CodeTaken(InventoryRefusal):
     """Two warehouses cannot share a code."""
 
     code = "WAREHOUSE_CODE_TAKEN"
 
     def __init__(self, warehouse_code: str) -> None:
         self.warehouse_code = warehouse_code
-        super().__init__(f"a warehouse with code {warehouse_code!r} exists already")
+        super().__init__(
+            f"a warehouse with code {warehouse_code!r} exists already", path=["input", "code"]
+        )
 
 
-class ShipmentExceedsAllocation(InventoryError):
+class ShipmentExceedsAllocation(InventoryRefusal):
     """A shipment says it carries more of a line than is allocated to the order."""
 
     code = "SHIPMENT_EXCEEDS_ALLOCATION"
@@ -115,7 +134,7 @@ class ShipmentExceedsAllocation(InventoryError):
         )
 
 
-class TooMuchContention(InventoryError):
+class TooMuchContention(InventoryRefusal):
     """The same stock was changed by others each time this was tried."""
 
     code = "TOO_MUCH_CONTENTION"

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
-_DIGITS = 26
+from subgraphs.shared.ids import derived_id
 
 
 def stock_item_of(variant_id: str, warehouse_id: str) -> str:
     """The stream of one variant in one warehouse."""
-    digest = sha256(f"{variant_id}\n{warehouse_id}".encode()).hexdigest()
-    return f"stk_{digest[:_DIGITS]}"
+    return derived_id("stk", variant_id, warehouse_id)
 
 
 def reservation_of(order_id: str) -> str:

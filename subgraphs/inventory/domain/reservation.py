@@ -227,6 +227,11 @@ class Reservation:
         """The stock this reservation keeps, in order, each once."""
         return tuple(sorted({line.stock_item_id for line in self.lines}))
 
+    @property
+    def variant_ids(self) -> tuple[str, ...]:
+        """The variants this reservation keeps, in order, each once."""
+        return tuple(sorted({line.variant_id for line in self.lines}))
+
     def _ended(self, state: ReservationState) -> Reservation:
         """Keep nothing. A reservation that had ended before stays what it was."""
         keeps = (ReservationState.NONE, ReservationState.HELD, ReservationState.COMMITTED)
