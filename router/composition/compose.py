@@ -22,7 +22,7 @@ from router.composition.rules import (
     check_subgraph,
     check_supergraph,
 )
-from router.composition.satisfiability import check_satisfiability
+from router.composition.satisfiability import VALIDATION_PATHS_MAX, check_satisfiability
 from router.composition.subgraph import Subgraph, SubgraphSchema, load, rename_roots
 from router.composition.upgrade import upgrade_all
 
@@ -50,7 +50,10 @@ class CompositionResult:
 
 
 def compose(
-    subgraphs: Iterable[Subgraph | tuple[str, str]], *, satisfiability: bool = True
+    subgraphs: Iterable[Subgraph | tuple[str, str]],
+    *,
+    satisfiability: bool = True,
+    validation_paths_max: int = VALIDATION_PATHS_MAX,
 ) -> CompositionResult:
     """Compose subgraphs, given as (name, SDL) or with their URLs, into supergraph SDL.
 
@@ -69,7 +72,7 @@ def compose(
         return CompositionResult(None, tuple(errors), tuple(hints))
     errors = list(check_supergraph(merge))
     if not errors and satisfiability:
-        errors, more = check_satisfiability(merge)
+        errors, more = check_satisfiability(merge, paths_max=validation_paths_max)
         hints += more
     if errors:
         return CompositionResult(None, tuple(errors), tuple(hints))

@@ -78,6 +78,8 @@ def parse_field_set(text: str) -> Selections:
 def _selections(node: SelectionSetNode | None) -> Selections:
     if node is None:
         return ()
+    if not node.selections:
+        raise FieldSetSyntaxError("it selects nothing")
     answer: list[Selection] = []
     for item in node.selections:
         directives = tuple(f"@{directive.name.value}" for directive in item.directives or ())

@@ -7,6 +7,7 @@ Source: the link specification v1.0. An imported element keeps its name or takes
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,7 +106,31 @@ def links_of(schema: Schema) -> tuple[list[Link], list[LinkProblem]]:
                 )
             )
         seen.setdefault(link.identity, link)
+    problems += _clashes(list(seen.values()))
     return list(seen.values()), problems
+
+
+def _clashes(links: list[Link]) -> Iterator[LinkProblem]:
+    """Two features under one prefix, or two imports under one name."""
+    aliases: dict[str, Link] = {}
+    imported: dict[str, Link] = {}
+    for link in links:
+        first = aliases.setdefault(link.alias, link)
+        if first is not link:
+            yield LinkProblem(
+                "INVALID_LINK_DIRECTIVE_USAGE",
+                f'{link.identity} and {first.identity} both go by "{link.alias}": give one an `as`',
+                link.directive,
+            )
+        for local in link.imports.values():
+            first = imported.setdefault(local, link)
+            if first is not link:
+                yield LinkProblem(
+                    "INVALID_LINK_DIRECTIVE_USAGE",
+                    f'"{local}" is imported from {first.identity} and from {link.identity}: '
+                    f"rename one of them with `as`",
+                    link.directive,
+                )
 
 
 def link_directive_name(schema: Schema) -> str:
@@ -143,9 +168,11 @@ def _link(directive: Directive) -> Link:
     identity, name, version = parse_url(url)
     if "://" not in url:
         raise LinkProblem("INVALID_LINK_IDENTIFIER", f'"{url}" is not a URL', directive)
-    if version is None and re.search(r"/v\d[^/]*$", url.rstrip("/")):
+    if version is None or not name:
         raise LinkProblem(
-            "INVALID_LINK_IDENTIFIER", f'"{url}" must end in a version such as v1.0', directive
+            "INVALID_LINK_IDENTIFIER",
+            f'"{url}" must end in the name of a feature and a version, such as /feature/v1.0',
+            directive,
         )
     alias = directive.args.get("as")
     if alias is not None and (

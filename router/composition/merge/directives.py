@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from router.composition.merge.elements import merge_descriptions
+from router.composition.merge.elements import merge_applied, merge_descriptions
 from router.composition.merge.inputs import merge_input
 from router.composition.merge.records import Merge
-from router.composition.model import BUILT_IN_DIRECTIVES, DirectiveDef
+from router.composition.model import BUILT_IN_DIRECTIVES, DirectiveDef, InputDef
 from router.composition.types import IsSubtype
 
 EXECUTABLE: Final = frozenset(
@@ -41,9 +41,16 @@ def merge_custom_definitions(merge: Merge) -> None:
                 if definition is not None and (best is None or own.url == link.url):
                     best = definition
         if best is not None:
+            args = {name: _argument(merge, one) for name, one in best.args.items()}
             merge.schema.directives[custom.name] = DirectiveDef(
-                custom.name, best.locations, best.args, best.repeatable, best.description
+                custom.name, best.locations, args, best.repeatable, best.description
             )
+
+
+def _argument(merge: Merge, one: InputDef) -> InputDef:
+    coordinate = f"@({one.name}:)"
+    directives = merge_applied(merge, coordinate, {0: one.directives})
+    return InputDef(one.name, one.type, one.default, one.description, directives)
 
 
 def merge_executable_definitions(merge: Merge, named: IsSubtype) -> None:

@@ -62,6 +62,7 @@ from router.composition.rules.schema import (
     context_set,
     cost,
     directive_definitions,
+    directive_values,
     external_on_interface,
     external_unused,
     field_set_arguments,
@@ -106,6 +107,7 @@ DOCUMENT_RULES: tuple[SubgraphRule, ...] = (
     directive_definitions.check,
     type_definitions.check,
     invalid_graphql.check,
+    directive_values.check,
 )
 """Asked of a schema as it was written; one fault ends them, since the next would follow from it."""
 
