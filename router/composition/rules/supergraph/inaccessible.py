@@ -29,6 +29,9 @@ class Visibility:
         return CompositionError(code, message, self._marking(coordinates[0]), coordinates)
 
     def _marking(self, coordinate: str) -> tuple[str, ...]:
+        if coordinate.startswith("@"):
+            name = coordinate[1:].partition("(")[0]
+            return tuple(one.name for one in self.merge.subgraphs if name in one.schema.directives)
         type_name, _, member = coordinate.partition(".")
         member, _, argument = member.partition("(")
         answer = []
