@@ -49,7 +49,7 @@ def _nothing() -> Mapping[str, int]:
 class Order:
     """State folded from one order stream. `sent` is units by line id.
 
-    `before_cancellation` is the status to go back to when a cancellation comes too late.
+    A cancellation is withdrawn only because goods have left, which confirmed orders' goods do.
     """
 
     id: str
@@ -57,7 +57,6 @@ class Order:
     terms: OrderPlaced | None = None
     sent: Mapping[str, int] = field(default_factory=_nothing)
     captured_minor: int = 0
-    before_cancellation: OrderStatus | None = None
     reason: str | None = None
     shortages: tuple[Shortage, ...] = ()
     decline_code: str | None = None
@@ -82,19 +81,9 @@ class Order:
                     decline_code=event.decline_code,
                 )
             case OrderCancellationRequested(reason=reason):
-                return replace(
-                    self,
-                    status=OrderStatus.CANCELLATION_REQUESTED,
-                    before_cancellation=self.status,
-                    reason=reason,
-                )
+                return replace(self, status=OrderStatus.CANCELLATION_REQUESTED, reason=reason)
             case OrderCancellationWithdrawn():
-                return replace(
-                    self,
-                    status=self.before_cancellation or OrderStatus.CONFIRMED,
-                    before_cancellation=None,
-                    reason=None,
-                )
+                return replace(self, status=OrderStatus.CONFIRMED, reason=None)
             case OrderCancelled(reason=reason):
                 return replace(self, status=OrderStatus.CANCELLED, reason=reason)
             case OrderLinesShipped(lines=lines):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Self, TypeVar, assert_never
+from typing import Self, TypeVar, assert_never, get_args
 
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.parts import PlacedLine, SentLine, Shortage
@@ -152,6 +152,7 @@ class Placement:
     waits: Mapping[str, Wait] = field(default_factory=_empty)
     operator_reason: str | None = None
     outcome: str | None = None
+    phase: str = "RESERVING_STOCK"
 
     @classmethod
     def initial(cls, stream: str) -> Self:
@@ -217,22 +218,15 @@ class Placement:
             return "DONE"
         if self.operator_reason is not None:
             return "NEEDS_OPERATOR"
-        if self.goal is not Goal.PLACE:
-            return "COMPENSATING"
-        if self.allocated:
-            return "FULFILLING"
-        if self.stock is Stock.ALLOCATING:
-            return "CONFIRMING"
-        if self.money is Money.ACTION_REQUIRED:
-            return "AWAITING_CUSTOMER"
-        if self.stock is Stock.HELD:
-            return "AUTHORIZING_PAYMENT"
-        return "RESERVING_STOCK"
+        return self.phase
 
     # ---- fold
 
     def evolve(self, event: PlacementEvent) -> Placement:
         """Fold. Never refuses: the event already happened."""
+        return replace(self._folded(event), phase=phase_after(self.phase, event))
+
+    def _folded(self, event: PlacementEvent) -> Placement:
         match event:
             case PlacementStarted():
                 money = Money.NONE if event.total_minor else Money.NOT_NEEDED
@@ -364,6 +358,48 @@ class Placement:
 
     def _heard(self, *keys: str) -> Placement:
         return replace(self, waits={k: w for k, w in self.waits.items() if k not in keys})
+
+
+FACTS: tuple[type[happened.Fact], ...] = get_args(happened.Fact)
+
+
+def phase_after(phase: str, event: PlacementEvent) -> str:
+    """Where the process stands after an event, operators aside. While what is held is given back,
+    and after the end, whatever else happens does not change it.
+    """
+    begun = phase_begun(event)
+    if begun is None:
+        return phase
+    if phase in FIRM and not isinstance(event, ENDS_FIRM):
+        return phase
+    return begun
+
+
+FIRM = ("COMPENSATING", "DONE")
+ENDS_FIRM = (happened.PlacementEnded, happened.CancellationWithdrawn)
+
+
+def phase_begun(event: PlacementEvent) -> str | None:
+    """The phase that an event begins; None if it begins none."""
+    match event:
+        case PlacementStarted() | happened.StockRequested(resend=0):
+            return "RESERVING_STOCK"
+        case happened.StockHeld():
+            return "AUTHORIZING_PAYMENT"
+        case happened.CustomerAwaited():
+            return "AWAITING_CUSTOMER"
+        case happened.PaymentAuthorized():
+            return "AUTHORIZING_PAYMENT"
+        case happened.AllocationRequested(resend=0):
+            return "CONFIRMING"
+        case happened.StockAllocated() | happened.CancellationWithdrawn():
+            return "FULFILLING"
+        case happened.CompensationStarted() | happened.CancellationStarted():
+            return "COMPENSATING"
+        case happened.PlacementEnded():
+            return "DONE"
+        case _:
+            return None
 
 
 def capture_key(shipment_id: str) -> str:
