@@ -17,11 +17,16 @@ from eventstore.record import Row
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Rows for one stream, if it is where the writer expects it."""
+    """Rows for one stream, if it is where the writer expects it.
+
+    `first` is for applications that number versions themselves: the version of the first row, which
+    must be the next one, or 0 in a stream that does not exist.
+    """
 
     stream: str
     expected: ExpectedVersion
     rows: Sequence[Row]
+    first: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Placed:
 class Plan:
     """What a batch read under the lock (`position`, `heads`, `known`), and what it is to write.
 
-    `heads` has every stream of the batch, 0 for an empty one. Both it and `known` move on with each
+    `heads` has every stream of the batch that exists. Both it and `known` move on with each
     accepted append.
     """
 
@@ -75,10 +80,14 @@ class Plan:
             return replay(known, request.idempotency)
         moved: dict[str, int] = {}
         for write in request.writes:
-            actual = moved.get(write.stream, self.heads[write.stream])
+            stream, first = write.stream, write.first
+            head = moved.get(stream, self.heads.get(stream))
+            actual = head or 0
+            if first is not None and first != actual + 1 and (first != 0 or head is not None):
+                return WrongExpectedVersion(stream, first - 1, actual)
             if not agrees(write.expected, actual):
-                return WrongExpectedVersion(write.stream, write.expected, actual)
-            moved[write.stream] = actual + len(write.rows)
+                return WrongExpectedVersion(stream, write.expected, actual)
+            moved[stream] = (actual if first is None else first - 1) + len(write.rows)
         return None
 
     def accept(self, request: Request) -> Appended:
@@ -86,7 +95,7 @@ class Plan:
         versions: dict[str, int] = {}
         position, placed = self.position, self.placed
         for write in request.writes:
-            version = self.heads[write.stream]
+            version = self.heads.get(write.stream, 0) if write.first is None else write.first - 1
             for row in write.rows:
                 position += 1
                 version += 1

@@ -79,12 +79,14 @@ class EventStore:
         name: str,
         schema: str = "eventstore",
         limits: Limits = Limits(),
+        create_tables: bool = True,
         new_id: Callable[[], Id] = uuid7,
     ) -> None:
         self.conninfo, self.types, self.name, self.limits = conninfo, types, name, limits
         self.layout = Layout(name, schema)
         self.watch = Head()
-        self._new_id = new_id
+        self.new_id = new_id
+        self._create_tables = create_tables
         self._decode = decoder(types)
         self._committer: Committer | None = None
         self._listener: Listener | None = None
@@ -110,7 +112,8 @@ class EventStore:
         limits, layout = self.limits, self.layout
         try:
             with connect(self.conninfo, layout.application("open")) as connection:
-                layout.migrate(connection)
+                if self._create_tables:
+                    layout.migrate(connection)
                 row = connection.execute(layout.sql.head).fetchone()
         except psycopg.OperationalError as error:
             raise StoreUnavailable(self.name, str(error).strip()) from error
@@ -188,7 +191,7 @@ class EventStore:
             idempotency=idempotency,
             outcome=outcome,
             effects=effects,
-            new_id=self._new_id,
+            new_id=self.new_id,
         )
         return await self.submit(request)
 
@@ -209,7 +212,7 @@ class EventStore:
             idempotency=idempotency,
             outcome=outcome,
             effects=effects,
-            new_id=self._new_id,
+            new_id=self.new_id,
         )
         return self.submit_sync(request)
 

@@ -113,8 +113,7 @@ class Writer:
                 found = connection.execute(sql.at, [marker.position], binary=True)
         row = lock.fetchone()
         assert row is not None
-        plan = Plan(row[0], dict.fromkeys(streams, 0), {})
-        plan.heads.update(heads)
+        plan = Plan(row[0], dict(heads), {})
         for key, request_hash, position, versions, outcome in known or ():
             appended = Appended(position, _versions(versions), outcome=outcome)
             plan.known[key] = Known(request_hash, appended)

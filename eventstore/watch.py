@@ -11,6 +11,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,11 +73,21 @@ class Head:
             with self._moved:
                 self._waiters.discard(waiter)
 
-    def wait_sync(self, after: int, timeout_seconds: float) -> int:
-        """The same for threads."""
+    def wait_sync(
+        self,
+        after: int,
+        timeout_seconds: float,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """The same for threads; also ends when `interrupted`, which `nudge` makes it ask again."""
         with self._moved:
-            self._moved.wait_for(lambda: self._position > after, timeout_seconds)
+            self._moved.wait_for(lambda: self._position > after or interrupted(), timeout_seconds)
             return self._position
+
+    def nudge(self) -> None:
+        """Make waiting threads see whether they were interrupted."""
+        with self._moved:
+            self._moved.notify_all()
 
 
 def wake(loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[Any]], result: Any) -> None:

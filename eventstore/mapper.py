@@ -1,0 +1,102 @@
+"""Typed events through the contracts of `eventsourcing`: mapper, recorder, event store, repository.
+
+    events = library_events(store)                     # an eventsourcing EventStore over our log
+    recorded = list(events.get("ord_1"))               # Recorded, as `store.read_stream` gives them
+    Repository(events).get("ord_1", projector_func=fold)
+
+A `Recorded` has `originator_id` and `originator_version`, so it is a domain event to the library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from eventsourcing.persistence import EventStore as LibraryEventStore
+from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
+
+from eventstore.event import Event, Metadata, Recorded
+from eventstore.read import COLUMNS, Raw, decoder
+from eventstore.record import Row, make_row
+from eventstore.recorders import LogApplicationRecorder
+from eventstore.request import encode_metadata
+from eventstore.store import EventStore
+from eventstore.types import EventTypes
+
+
+@dataclass(frozen=True)
+class StoredRecord(StoredEvent):
+    """A stored event of ours: its topic is the type's name, its state the canonical payload."""
+
+    type_version: int = 1
+    metadata: bytes = b""
+    row: Raw | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to be put into a stream at a version, with its metadata: a domain event to the
+    library, before the log has given it a position.
+    """
+
+    originator_id: str
+    originator_version: int
+    event: Event
+    metadata: Metadata
+
+
+class TypedMapper(Mapper[str]):
+    """Maps `NewEvent` to stored events, and stored events to `Recorded`, by the registry."""
+
+    def __init__(self, types: EventTypes) -> None:
+        super().__init__(JSONTranscoder())
+        self._types, self._decode = types, decoder(types)
+
+    def to_stored_event(self, domain_event: Any) -> StoredEvent:
+        """Of a `NewEvent` or a `Recorded`. Raises UnknownEventType and MalformedEvent."""
+        event: Event = domain_event.event
+        return StoredRecord(
+            domain_event.originator_id,
+            domain_event.originator_version,
+            event.TYPE,
+            self._types.encode(event),
+            event.TYPE_VERSION,
+            encode_metadata(domain_event.metadata),
+        )
+
+    def to_domain_event(self, stored_event: StoredEvent) -> Recorded[Any]:
+        """The event as it was recorded; only of what `TypedRecorder` read."""
+        assert isinstance(stored_event, StoredRecord)
+        assert stored_event.row is not None
+        return self._decode([stored_event.row])[0]
+
+
+class TypedRecorder(LogApplicationRecorder):
+    """The application recorder of streams named by text, whose rows keep all that ours have."""
+
+    columns = COLUMNS
+
+    def __init__(self, store: EventStore) -> None:
+        super().__init__(store, str)
+
+    def to_row(self, stream: str, stored: StoredEvent, metadata: bytes) -> Row:
+        if not isinstance(stored, StoredRecord):
+            return super().to_row(stream, stored, metadata)
+        return make_row(
+            stream,
+            self.store.new_id(),
+            stored.topic,
+            stored.type_version,
+            (),
+            stored.metadata,
+            stored.state,
+        )
+
+    def to_stored_event(self, row: Any) -> StoredEvent:
+        _, stream, version, _, topic, type_version, payload, metadata, _, _ = row
+        return StoredRecord(stream, version, topic, payload, type_version, metadata, row)
+
+
+def library_events(store: EventStore) -> LibraryEventStore[str]:
+    """An event store of the library over ours: what one puts, the other reads."""
+    return LibraryEventStore(TypedMapper(store.types), TypedRecorder(store))
