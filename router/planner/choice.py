@@ -74,7 +74,7 @@ class Choice:
         for type_, sub in casts.items():
             inner = self.positions.cast(position, type_)
             inner.near = _moved(node.cast(type_) for node in position.near)
-            self._spread(inner, sub)
+            self._spread(inner, _without(sub, selection))
         if casts or not selection.fields:
             typename = Field(TYPENAME, TYPENAME, "", "String", 0, None, helper=True)
             self._leaves.append((_LAST, position, typename))
@@ -379,6 +379,18 @@ class Choice:
     def _unreachable(self, position: Position, field: Field) -> Unreachable:
         path = ".".join(one for one in position.path if not isinstance(one, TypeFilter))
         return Unreachable(position.type, field.name, path)
+
+
+def _without(selection: Selection, above: Selection) -> Selection:
+    """The selection of a cast, but for leaves that all objects are asked for anyway."""
+    result = Selection(selection.type)
+    result.casts = selection.casts
+    result.fields = {
+        field_id: field
+        for field_id, field in selection.fields.items()
+        if field.sub is not None or field_id not in above.fields
+    }
+    return result
 
 
 def _wave(place: Place) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from graphql import DocumentNode, OperationDefinitionNode, print_ast
 
+from router.planner.cache import PlanCache
 from router.planner.choice import Choice
 from router.planner.config import PlannerConfig
 from router.planner.demand import demands, guarded
@@ -35,6 +34,7 @@ class Planner:
     def __init__(self, supergraph: Supergraph, config: PlannerConfig | None = None) -> None:
         self.supergraph = supergraph
         self.config = config or PlannerConfig()
+        self.cache = PlanCache(self.config.cached_plans_max)
         self._graphs: dict[frozenset[str], QueryGraph] = {}
 
     def plan(
@@ -53,7 +53,13 @@ class Planner:
         selection = normalise_operation(
             self.supergraph, document, operation, self.config.selections_max
         )
-        return Planning(self._graph(labels), self.config, _header(operation)).run(selection)
+        header = _header(operation)
+        key = self.cache.key(selection, header, labels)
+        plan = self.cache.get(key)
+        if plan is None:
+            plan = Planning(self._graph(labels), self.config, header).run(selection)
+            self.cache.put(key, plan)
+        return plan
 
     def _graph(self, labels: frozenset[str]) -> QueryGraph:
         graph = self._graphs.get(labels)
@@ -168,8 +174,3 @@ class Planning:
             return entity_fetch(self.supergraph, self.header, number, request.steps)
         fetch = root_fetch(self.supergraph, self.header, number, first)
         return Flatten(first.path, fetch) if first.path else fetch
-
-
-def subgraphs_of(nodes: Iterable[Fetch]) -> set[str]:
-    """Names of the subgraphs asked."""
-    return {node.subgraph for node in nodes}
