@@ -1,0 +1,41 @@
+"""The products service, put together. It has no settings of its own."""
+
+from __future__ import annotations
+
+from eventstore import EventStore, EventTypes, Streams
+from projections import ReadModels
+from projections.timers import TimerRunner
+from subgraphs.products.category_handlers import CategoryHandlers
+from subgraphs.products.events import EVENTS
+from subgraphs.products.handlers import ProductHandlers
+from subgraphs.products.keys import TABLES, CatalogueKeys
+from subgraphs.products.mutations import SCHEMA
+from subgraphs.products.read_models import EXTENSIONS, Catalogue, Categories
+from subgraphs.products.reads import CatalogueReads
+from subgraphs.products.schedule import PriceSchedule
+from subgraphs.products.schema import ProductsResources
+from subgraphs.shared.commands import Commands
+from subgraphs.shared.service import Service, ServiceContext
+
+
+def build(context: ServiceContext) -> Service[ProductsResources]:
+    """Build the service; nothing is opened before it starts."""
+    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    streams, reads = Streams(store), ReadModels(context.conninfo)
+    commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
+    resources = ProductsResources(
+        ProductHandlers(commands, streams, CatalogueKeys(reads), context.new_id),
+        CategoryHandlers(commands, streams, context.new_id),
+        CatalogueReads(reads),
+    )
+    schedule = PriceSchedule(streams, context.name, context.clock)
+    return Service(
+        context,
+        store=store,
+        reads=reads,
+        schema=SCHEMA,
+        resources=resources,
+        projections=[Catalogue(), Categories()],
+        background=[TimerRunner(store, schedule.fire, clock=context.clock)],
+        tables=EXTENSIONS + TABLES,
+    )
