@@ -36,6 +36,7 @@ CREATE TABLE IF NOT EXISTS public.orders_shipping_rates (
     weight_grams_max bigint NOT NULL DEFAULT -1,
     name text NOT NULL,
     price_minor bigint NOT NULL,
+    carrier text NOT NULL,
     PRIMARY KEY (option_id, currency, country, weight_grams_max)
 );
 """
@@ -43,7 +44,10 @@ CREATE TABLE IF NOT EXISTS public.orders_shipping_rates (
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """What an option costs; None means any currency, country or weight (limit included)."""
+    """What an option costs; None means any currency, country or weight (limit included).
+
+    `carrier` is "" where customers collect the goods: such an option needs no destination.
+    """
 
     option_id: str
     name: str
@@ -51,6 +55,7 @@ class Rate:
     currency: str | None = None
     country: str | None = None
     weight_grams_max: int | None = None
+    carrier: str = ""
 
     def fits(self, currency: str, country: str | None, weight_grams: int) -> bool:
         return (
@@ -74,12 +79,12 @@ PICKUP = Rate("pickup", "Collect it yourself", 0)
 """The rate there is before shipping says anything."""
 
 
-def price_of(
+def rate_that_counts(
     rates: Iterable[Rate], *, currency: str, country: str | None, weight_grams: int
-) -> int | None:
-    """What the most specific of the fitting rates costs; None if none fits."""
+) -> Rate | None:
+    """The most specific of the fitting rates; None if none fits."""
     fitting = [rate for rate in rates if rate.fits(currency, country, weight_grams)]
-    return min(fitting, key=lambda rate: rate.breadth).price_minor if fitting else None
+    return min(fitting, key=lambda rate: rate.breadth, default=None)
 
 
 def keep_variant(product_id: str, offer: Offer) -> Effect:
@@ -120,10 +125,11 @@ def keep_publication(product_id: str, *, published: bool) -> Effect:
 def keep_rate(rate: Rate) -> Effect:
     return Effect(
         "INSERT INTO public.orders_shipping_rates"
-        " (option_id, currency, country, weight_grams_max, name, price_minor)"
-        " VALUES (%s, %s, %s, %s, %s, %s)"
+        " (option_id, currency, country, weight_grams_max, name, price_minor, carrier)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s)"
         " ON CONFLICT (option_id, currency, country, weight_grams_max)"
-        " DO UPDATE SET name = excluded.name, price_minor = excluded.price_minor",
+        " DO UPDATE SET name = excluded.name, price_minor = excluded.price_minor,"
+        " carrier = excluded.carrier",
         (
             rate.option_id,
             rate.currency or "",
@@ -131,6 +137,7 @@ def keep_rate(rate: Rate) -> Effect:
             -1 if rate.weight_grams_max is None else rate.weight_grams_max,
             rate.name,
             rate.price_minor,
+            rate.carrier,
         ),
     )
 
@@ -155,16 +162,18 @@ class Catalogue:
         )
         return [_offer(row) for row in rows]
 
-    async def shipping_minor(
+    async def shipping_rate(
         self, option_id: str, *, currency: str, country: str | None, weight_grams: int
-    ) -> int | None:
-        """What a shipping option costs for this; None if it is not offered."""
+    ) -> Rate | None:
+        """The rate of a shipping option for this; None if it is not offered."""
         rows = await self._reads.fetch(
             "SELECT * FROM public.orders_shipping_rates WHERE option_id = %s", (option_id,)
         )
         known = [_rate(row) for row in rows]
         rates = known or [rate for rate in self._own_rates if rate.option_id == option_id]
-        return price_of(rates, currency=currency, country=country, weight_grams=weight_grams)
+        return rate_that_counts(
+            rates, currency=currency, country=country, weight_grams=weight_grams
+        )
 
 
 def _offer(row: Mapping[str, Any]) -> Offer:
@@ -187,4 +196,5 @@ def _rate(row: Mapping[str, Any]) -> Rate:
         currency=row["currency"] or None,
         country=row["country"] or None,
         weight_grams_max=None if row["weight_grams_max"] < 0 else row["weight_grams_max"],
+        carrier=row["carrier"],
     )

@@ -6,6 +6,8 @@ together with events of the placement stream.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from eventstore.event import Event, event_type
 from subgraphs.orders.parts import Destination, PlacedDiscount, PlacedLine, SentLine, Shortage
 
@@ -33,6 +35,7 @@ class OrderPlaced(Event, frozen=True):
     destination: Destination | None
     shipping_option_id: str
     payment_method_token: str
+    placed_at: datetime
 
 
 @event_type("order.confirmed")

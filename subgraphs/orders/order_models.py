@@ -73,6 +73,7 @@ class Orders(Projection):
             destination jsonb,
             shipping_option_id text NOT NULL,
             placed_at timestamptz NOT NULL,
+            shipped boolean NOT NULL,
             reason text,
             decline_code text,
             shortages jsonb NOT NULL
@@ -118,7 +119,8 @@ def _insert(event: order.OrderPlaced, recorded: Recorded[Any], cursor: Cursor) -
     destination = event.destination and msgspec.json.encode(event.destination).decode()
     cursor.execute(
         "INSERT INTO orders VALUES (%s, %s, %s, %s, %s, 'PENDING', 'RESERVING_STOCK', NULL,"
-        " %s, %s, %s, %s, %s, %s, 0, %s::jsonb, %s::jsonb, %s, %s, NULL, NULL, '[]')",
+        " %s, %s, %s, %s, %s, %s, 0, %s::jsonb, %s::jsonb, %s, %s, false,"
+        " NULL, NULL, '[]')",
         (
             event.order_id,
             recorded.version,
@@ -134,7 +136,7 @@ def _insert(event: order.OrderPlaced, recorded: Recorded[Any], cursor: Cursor) -
             msgspec.json.encode(event.discounts).decode(),
             destination,
             event.shipping_option_id,
-            recorded.metadata.occurred_at,
+            event.placed_at,
         ),
     )
     cursor.executemany(
@@ -179,7 +181,8 @@ def _change(event: Any, version: int, cursor: Cursor) -> None:
             cursor.execute("UPDATE orders SET reason = %s WHERE id = %s", (reason, order_id))
         case order.OrderCancellationWithdrawn(order_id=order_id):
             cursor.execute("UPDATE orders SET reason = NULL WHERE id = %s", (order_id,))
-        case order.OrderLinesShipped(lines=lines):
+        case order.OrderLinesShipped(order_id=order_id, lines=lines):
+            cursor.execute("UPDATE orders SET shipped = true WHERE id = %s", (order_id,))
             cursor.executemany(
                 "UPDATE order_lines SET quantity_fulfilled = quantity_fulfilled + %s WHERE id = %s",
                 [(line.quantity, line.line_id) for line in lines],

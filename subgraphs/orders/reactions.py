@@ -116,6 +116,7 @@ class RateSet(msgspec.Struct, frozen=True):
     currency: str | None = None
     country: str | None = None
     weight_grams_max: int | None = None
+    carrier: str = ""
 
 
 class _Copying(Reactor):
@@ -179,6 +180,7 @@ class RatesCopy(_Copying):
                 said.currency,
                 said.country,
                 said.weight_grams_max,
+                said.carrier,
             )
         )
 

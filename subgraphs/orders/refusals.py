@@ -51,7 +51,9 @@ class QuantityNotPositive(LineRefusal):
 
     def __init__(self, quantity: int) -> None:
         self.quantity = quantity
-        super().__init__(f"quantity {quantity} is not positive: a line has at least 1")
+        super().__init__(
+            f"quantity {quantity} is not positive: a line has at least 1", path=["quantity"]
+        )
 
 
 class QuantityTooLarge(LineRefusal):
@@ -59,7 +61,10 @@ class QuantityTooLarge(LineRefusal):
 
     def __init__(self, quantity: int, quantity_max: int) -> None:
         self.quantity, self.quantity_max = quantity, quantity_max
-        super().__init__(f"quantity {quantity} is more than {quantity_max}, the most of one line")
+        super().__init__(
+            f"quantity {quantity} is more than {quantity_max}, the most of one line",
+            path=["quantity"],
+        )
 
 
 class UnknownVariant(LineRefusal):
@@ -98,7 +103,7 @@ class NegativeDiscount(LineRefusal):
 
     def __init__(self, discount_minor: int) -> None:
         self.discount_minor = discount_minor
-        super().__init__("a discount is not negative: leave it away for none")
+        super().__init__("a discount is not negative: leave it away for none", path=["discount"])
 
 
 class DiscountExceedsLine(LineRefusal):
@@ -106,14 +111,14 @@ class DiscountExceedsLine(LineRefusal):
 
     def __init__(self, discount_minor: int, line_minor: int) -> None:
         self.discount_minor, self.line_minor = discount_minor, line_minor
-        super().__init__("the discount is more than the line costs")
+        super().__init__("the discount is more than the line costs", path=["discount"])
 
 
 class DiscountNotAllowed(LineRefusal):
     code = "DISCOUNT_NOT_ALLOWED"
 
     def __init__(self) -> None:
-        super().__init__("only staff grant a line discount")
+        super().__init__("only staff grant a line discount", path=["discount"])
 
 
 class LineNotFound(Refusal):
@@ -132,6 +137,17 @@ class UnknownShippingOption(Refusal):
         super().__init__(
             f"shipping option {option_id[:64]!r} is not offered for this destination, weight and "
             "currency",
+            path=["input", "shippingOptionId"],
+        )
+
+
+class DestinationMissing(Refusal):
+    code = "DESTINATION_MISSING"
+
+    def __init__(self, option_id: str) -> None:
+        self.option_id = option_id
+        super().__init__(
+            f"shipping option {option_id[:64]!r} brings the goods: set the destination first",
             path=["input", "shippingOptionId"],
         )
 
