@@ -10,7 +10,8 @@ import click
 from lonja.databases import running_server
 from lonja.logs import configure_logs
 from lonja.output import DATA_DIR
-from lonja.serving import claim_port, serve as serve_app, stop_on_signals
+from lonja.serving import claim_port, stop_on_signals
+from lonja.serving import serve as serve_app
 from lonja.settings import SERVICES, Settings, load, service_port
 from lonja.wiring import one_service
 

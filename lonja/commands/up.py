@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
 
 from lonja.databases import own_server
+from lonja.demo.report import print_report
+from lonja.demo.run import BASKETS, demo_data_dir, demo_settings, replay_baskets
 from lonja.logs import configure_logs
 from lonja.output import DATA_DIR
 from lonja.running import running_shop
@@ -23,16 +26,18 @@ from lonja.settings import ROUTER_PORT, SERVICES, Settings, load
 def up(port: int, host: str | None, data_dir: Path | None, demo: bool) -> None:
     """Run PostgreSQL (unless LONJA_DATABASE_URL names a server), all services and the router."""
     configure_logs()
-    if demo:
-        from lonja.commands.demo import demo_settings  # noqa: PLC0415 - an optional part
-
-        settings = demo_settings(load(data_dir=data_dir, host=host))
-    else:
-        settings = load(data_dir=data_dir, host=host)
-    claim_port(settings.host, port)
-    with own_server(settings, SERVICES) as conninfos:
-        asyncio.run(_up(settings, conninfos, port, demo))
+    with _place(data_dir, demo) as folder:
+        settings = load(data_dir=folder, host=host)
+        settings = demo_settings(settings) if demo else settings
+        claim_port(settings.host, port)
+        with own_server(settings, SERVICES) as conninfos:
+            asyncio.run(_up(settings, conninfos, port, demo))
     click.echo("stopped")
+
+
+def _place(data_dir: Path | None, demo: bool) -> AbstractContextManager[Path | None]:
+    """The data directory; the demo's is gone afterwards unless one is given."""
+    return demo_data_dir(data_dir) if demo else nullcontext(data_dir)
 
 
 async def _up(settings: Settings, conninfos: dict[str, str], port: int, demo: bool) -> None:
@@ -40,9 +45,9 @@ async def _up(settings: Settings, conninfos: dict[str, str], port: int, demo: bo
     stop_on_signals(stop)
     async with running_shop(settings, conninfos, port=port) as shop:
         if demo:
-            from lonja.commands.demo import replay_once  # noqa: PLC0415 - an optional part
-
-            await replay_once(shop, settings, stop)
-        if not stop.is_set():
-            click.echo(f"GraphiQL and the endpoint: {shop.url}   (Ctrl-C stops)")
+            print_report(await replay_baskets(shop, settings, baskets=BASKETS))
+            staff = settings.users
+            click.echo(f"\nSign in as {staff.bootstrap_admin_email} with the password ", nl=False)
+            click.echo(staff.bootstrap_admin_password.get_secret_value())
+        click.echo(f"GraphiQL and the endpoint: {shop.url}   (Ctrl-C stops)")
         await stop.wait()
