@@ -33,7 +33,9 @@ class Limits(_Settings, frozen=True):
     """Refusals made before work is spent on an operation."""
 
     body_bytes_max: int = 2_000_000
+    operation_characters_max: int = 500_000
     tokens_max: int = 15_000
+    """Tokens of an operation's text, comments included."""
     depth_max: int = 60
     aliases_max: int = 500
     root_fields_max: int = 100
@@ -57,6 +59,8 @@ class Caches(_Settings, frozen=True):
     operations_max: int = 2_000
     operations_bytes_max: int = 20_000_000
     """Sum of the operation texts of what is kept."""
+    refusals_max: int = 500
+    """Kept apart from operations, so that nonsense cannot push them out."""
     tokens_max: int = 10_000
     tokens_seconds_max: float = 60.0
     """How long a verified token is believed without looking at its signature again."""

@@ -39,14 +39,17 @@ _TOKEN: Final = re.compile(
 
 
 def check_text(text: str, limits: Limits) -> None:
-    """Count tokens and nesting. Raises OperationLimitExceeded."""
+    """Count characters, tokens and nesting. Raises OperationLimitExceeded."""
+    characters_max = limits.operation_characters_max
+    if len(text) > characters_max:
+        raise OperationLimitExceeded(
+            "operation_characters_max", "characters", len(text), characters_max
+        )
     if len(text) < limits.tokens_max and len(text) < NESTING_MAX:
         return
     tokens = depth = 0
     for match in _TOKEN.finditer(text):
         first = match.group()[0]
-        if first == "#":
-            continue
         tokens += 1
         if tokens > limits.tokens_max:
             raise OperationLimitExceeded("tokens_max", "tokens", None, limits.tokens_max)

@@ -99,6 +99,9 @@ class OperationPipeline:
         self._prepared: BoundedCache[Key, Prepared] = BoundedCache(
             caches.operations_max, caches.operations_bytes_max
         )
+        self._refused: BoundedCache[Key, Prepared] = BoundedCache(
+            caches.refusals_max, caches.operations_bytes_max
+        )
         self._under_way: dict[Key, asyncio.Future[Prepared]] = {}
         self._threads = ThreadPoolExecutor(config.planning_threads, thread_name_prefix="plan")
 
@@ -136,6 +139,8 @@ class OperationPipeline:
         """The kept operation; worked out once however many ask at the same time."""
         key = (text, operation_name, self._active_labels() if self._labels else _NO_LABELS)
         prepared = self._prepared.get(key)
+        if prepared is None:
+            prepared = self._refused.get(key)
         if prepared is not None:
             return prepared
         under_way = self._under_way.get(key)
@@ -149,7 +154,9 @@ class OperationPipeline:
     def _keep(self, key: Key, done: asyncio.Future[Prepared]) -> None:
         self._under_way.pop(key, None)
         if not done.cancelled() and done.exception() is None:
-            self._prepared.put(key, done.result(), weight=len(key[0]) + ENTRY_BYTES)
+            prepared = done.result()
+            kept = self._prepared if prepared.compiled is not None else self._refused
+            kept.put(key, prepared, weight=len(key[0]) + ENTRY_BYTES)
 
     def _active_labels(self) -> frozenset[str]:
         percent = self._percent()

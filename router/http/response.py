@@ -57,7 +57,7 @@ def negotiate(accept: bytes | None) -> MediaType:
     for part in accept.decode("latin-1").lower().split(","):
         kind, weight = _weighted(part)
         media, rank = _match(kind)
-        if media is not None and (weight, rank) > (best_weight, best_rank):
+        if media is not None and weight > 0 and (weight, rank) > (best_weight, best_rank):
             best, best_weight, best_rank = media, weight, rank
     if best is None:
         raise NotAcceptable(
