@@ -15,9 +15,10 @@ from lonja.demo.client import Client
 from lonja.demo.memory import PeakMemory
 from lonja.demo.oracle import Truth, truth
 from lonja.demo.replay import BasketOutcome, cents
-from lonja.demo.trace import Step, trace_of
+from lonja.demo.trace import trace_of
 from lonja.errors import LonjaError
 from lonja.running import RunningShop
+from lonja.trace import Step
 from projections import StoreLog, rebuild, verify
 
 SETTLE_SECONDS_MAX = 60.0

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
-from rich.tree import Tree
 
 from lonja.demo.account import Account, Speed
-from lonja.demo.trace import Step
 from lonja.output import console
+from lonja.trace import drawn
 
 
 def report_json(account: Account) -> dict[str, Any]:
@@ -49,7 +48,7 @@ def print_report(account: Account) -> None:
     _print_counts("Lines refused by the shop", account.refused_lines)
     if account.trace is not None:
         console.print("\n[bold]One order, and everything its placement led to[/bold]")
-        console.print(_tree(account.trace))
+        console.print(drawn(account.trace))
     console.print()
     console.print(_speed(account.speed))
     verdict = "[green]reconciles[/green]" if account.reconciles else "[red]DOES NOT RECONCILE[/red]"
@@ -70,20 +69,6 @@ def _checks(account: Account) -> Table:
 def _print_counts(title: str, counts: dict[str, int]) -> None:
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
     console.print(f"\n[bold]{title}:[/bold] {listed}", end="")
-
-
-def _tree(root: Step) -> Tree:
-    tree = Tree(_line(root), guide_style="dim")
-    waiting = [(root, tree)]
-    while waiting:
-        step, branch = waiting.pop()
-        waiting.extend((following, branch.add(_line(following))) for following in step.led_to)
-    return tree
-
-
-def _line(step: Step) -> str:
-    when, where = f"{step.milliseconds:7.1f} ms", f"[cyan]{step.service}[/cyan]"
-    return f"{when}  {where}  {step.type}  [dim]{step.stream}[/dim]"
 
 
 def _speed(speed: Speed) -> str:
