@@ -231,7 +231,10 @@ class _Run:
         if operation.operation is OperationType.MUTATION:
             self.mutated += [key for key, _ in self._wanted(operation.selection_set, root, root)]
         reader = _Reader(self, self.views[fetch.subgraph], fetch)
-        reader.select(thing, frozenset((root,)), root, operation.selection_set, {}, frozenset())
+        peers = tuple(view for view in self.views.values() if root in view.types)
+        reader.select(
+            thing, frozenset((root,)), root, operation.selection_set, {}, frozenset(), peers
+        )
         rename(thing, fetch.output_rewrites)
 
     def _entities(
@@ -260,8 +263,15 @@ class _Run:
                 ):
                     self.problems.append(f"{where}: {sorted(sent)} is no key of {typename}")
                     continue
+                peers = tuple(view for view in self.views.values() if runtime in view.types)
                 reader.select(
-                    thing, frozenset((runtime,)), typename, selection, {}, frozenset(sent)
+                    thing,
+                    frozenset((runtime,)),
+                    typename,
+                    selection,
+                    {},
+                    frozenset(sent),
+                    peers,
                 )
         for thing, _ in tree.at(call.path):
             rename(thing, call.output_rewrites)
@@ -287,8 +297,13 @@ class _Reader:
         selection: SelectionSetNode,
         provided: Mapping[str, object],
         sent: frozenset[str],
+        peers: tuple[View, ...],
     ) -> None:
-        """Select on the objects of `types` in `thing`, which the subgraph knows as `on`."""
+        """Select on the objects of `types` in `thing`, which the subgraph knows as `on`.
+
+        `peers` are the subgraphs that might have been asked for these objects as well: only types
+        that all of them know are promised below a field they share.
+        """
         local = self.view.types[on]
         for runtime in types:
             known = on if local.interface_object else runtime
@@ -309,7 +324,8 @@ class _Reader:
                 leaf = one.node.selection_set is None
                 item = merge_item(members, one.key, name, one.arguments, leaf)
                 if one.node.selection_set is not None and item.child is not None:
-                    self._below(item.child, field, one.node.selection_set, provided)
+                    sharing = tuple(view for view in peers if _has(view, known, name))
+                    self._below(item.child, field, one.node.selection_set, provided, sharing)
 
     def _below(
         self,
@@ -317,13 +333,19 @@ class _Reader:
         field: LocalField,
         selection: SelectionSetNode,
         provided: Mapping[str, object],
+        peers: tuple[View, ...],
     ) -> None:
         inner = named(field)
-        child.narrow(self.objects.get(inner, frozenset()))
+        types = self.objects.get(inner, frozenset())
+        for view in peers:
+            local = view.types.get(inner)
+            if local is not None and not local.interface_object:
+                types &= view.possible_types(inner) or types
+        child.narrow(types)
         below = dict(_as_map(provided.get(field.name)))
         if field.provides:
             below = _united(below, _fields(field.provides))
-        self.select(child, self.objects[inner], inner, selection, below, frozenset())
+        self.select(child, self.objects[inner], inner, selection, below, frozenset(), peers)
 
     def _resolves(
         self,
@@ -347,6 +369,12 @@ class _Reader:
 
     def _wrong(self, what: str) -> None:
         self.run.problems.append(f"fetch {self.fetch.id} to {self.view.subgraph.name}: {what}")
+
+
+def _has(view: View, type_: str, field: str) -> bool:
+    local = view.types.get(type_)
+    found = local.fields.get(field) if local else None
+    return found is not None and not (found.external or found.taken)
 
 
 def named(field: LocalField) -> str:

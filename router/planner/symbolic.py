@@ -32,7 +32,7 @@ class Item:
     child: Thing | None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Thing:
     """All objects that can stand at one place: members by runtime type.
 

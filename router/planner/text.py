@@ -48,22 +48,28 @@ class _Printing:
     shapes: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
     renames: list[RenameKey] = field(default_factory=list)
 
-    def tree(self, tree: Tree, plain: Path, real: Path, *, typename: bool = False) -> str:
-        """A selection set. `plain` is its path by the operation's keys, `real` by the answer's."""
-        parts: list[str] = []
+    def tree(self, tree: Tree, plain: Path, real: Path, above: Tree | None = None) -> str:
+        """A selection set. `plain` is its path by the operation's keys, `real` by the answer's.
+
+        What `above`, the selection this one is a cast of, asks for is not repeated.
+        """
         asks = tree.node.abstract or tree.typename
-        if asks and not typename:
-            parts.append(TYPENAME)
-        for branch in tree.fields.values():
-            if branch.field.key == TYPENAME and (asks or typename):
+        told = above is not None and (above.node.abstract or above.typename)
+        parts: list[str] = [TYPENAME] if asks and not told else []
+        for field_id, branch in tree.fields.items():
+            if branch.field.key == TYPENAME and (asks or told):
+                continue
+            if above is not None and branch.tree is None and field_id in above.fields:
                 continue
             parts.append(self._branch(branch, plain, real))
         for name, cast in tree.casts.items():
             types = TypeFilter(tuple(sorted(self.supergraph.possible_types(name))))
-            inner = self.tree(cast, plain, (*real, types), typename=asks or typename)
-            if inner != f"{{ {TYPENAME} }}" or not (asks or typename):
-                parts.append(f"... on {name} {inner}")
-        return f"{{ {' '.join(parts) or TYPENAME} }}"
+            inner = self.tree(cast, plain, (*real, types), tree)
+            if inner:
+                parts.append(f"... on {name} {{ {inner} }}")
+        if not parts and above is None:
+            return TYPENAME
+        return " ".join(parts)
 
     def _branch(self, branch: Branch, plain: Path, real: Path) -> str:
         field_ = branch.field
@@ -74,7 +80,7 @@ class _Printing:
         if branch.tree is not None:
             lists = (LIST,) * branch.edge.shape.count("[")
             below = self.tree(branch.tree, (*plain, field_.key, *lists), (*real, key, *lists))
-            text = f"{text} {below}"
+            text = f"{text} {{ {below} }}"
         if key != field_.key:
             rename = RenameKey(real, key, field_.key)
             if rename not in self.renames:
@@ -112,7 +118,7 @@ def root_fetch(supergraph: Supergraph, header: Header, number: int, step: Step) 
     return Fetch(
         number,
         _subgraph(supergraph, step),
-        f"{head}{body}",
+        f"{head}{{ {body} }}",
         kind,
         variable_usages=tuple(sorted(printing.variables)),
         output_rewrites=tuple(printing.renames),
@@ -167,7 +173,8 @@ def _entity_body(printing: _Printing, step: Step) -> str:
         parts = []
         for name, tree in step.trees.items():
             types = TypeFilter(tuple(sorted(printing.supergraph.possible_types(name))))
-            parts.append(f"... on {name} {printing.tree(tree, (), (types,) if several else ())}")
+            inner = printing.tree(tree, (), (types,) if several else ())
+            parts.append(f"... on {name} {{ {inner} }}")
         if not (several and printing.renames):
             break
     return " ".join(parts)
