@@ -46,8 +46,8 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One set of tables of a projection. `position` is the lowest of its parts, `seen` and the
-    other counts are their sums; `part_count` tells how many parts there are.
+    """One set of tables of a projection. Of a build in several parts, `position` is that of the
+    part that is furthest behind; each part sees all positions and applies its share of the events.
     """
 
     id: int
@@ -85,8 +85,8 @@ SELECT b.id, b.name, b.version, b.number, b.schema_name, b.tables, b.shape, b.st
     (SELECT count(*) FROM projections.parked_events e WHERE e.build_id = b.id) AS parked_events
 FROM projections.builds b CROSS JOIN LATERAL (
     SELECT count(*) AS part_count, coalesce(min(position), 0) AS position,
-        coalesce(sum(seen), 0)::bigint AS seen, coalesce(sum(applied), 0)::bigint AS applied,
-        coalesce(sum(unknown), 0)::bigint AS unknown, min(recorded_at) AS recorded_at,
+        coalesce(min(seen), 0)::bigint AS seen, coalesce(sum(applied), 0)::bigint AS applied,
+        coalesce(max(unknown), 0)::bigint AS unknown, min(recorded_at) AS recorded_at,
         coalesce(max(updated_at), b.created_at) AS updated_at
     FROM projections.checkpoints c WHERE c.build_id = b.id) c
 """
@@ -261,6 +261,17 @@ def sweep(connection: Connection) -> list[str]:
             disown(connection, [build_id])
             dropped.append(schema)
     return dropped
+
+
+def sizes(connection: Connection) -> dict[int, int]:
+    """Bytes on disk of the tables and indexes of each build, by its id."""
+    rows = connection.execute(
+        "SELECT b.id, coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint"
+        " FROM projections.builds b JOIN pg_namespace n ON n.nspname = b.schema_name"
+        " LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'm')"
+        " GROUP BY b.id"
+    ).fetchall()
+    return dict(rows)
 
 
 def own(connection: Connection, build_id: int) -> bool:

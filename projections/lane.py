@@ -105,6 +105,10 @@ class Lane(threading.Thread):
         with self._lock:
             self._asked_back.add(build_id)
 
+    def look_around(self) -> None:
+        """Look for redrives that were asked for soon, instead of within a second."""
+        self._look_around_at = 0.0
+
     def stop(self) -> None:
         """Finish the batch at hand, give up all builds, end."""
         self._stopping.set()

@@ -38,6 +38,9 @@ class Projection:
     version: ClassVar[int] = 1
     handles: ClassVar[tuple[type[Event], ...]] = ()
     tables: ClassVar[str] = ""
+    parallel: ClassVar[bool] = False
+    """Whether events of different streams may be applied at the same time, by several workers: no
+    row depends on the order between streams. Rows of several streams are then changed by sums."""
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the rows of one event; nothing else, for it may run again. Statements are

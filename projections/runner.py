@@ -253,7 +253,9 @@ class ProjectionRunner:
                 if tidy(connection, self.declared, found, self.head):
                     continue
                 for _ in connection.notifies(timeout=SUPERVISE_SECONDS, stop_after=1):
-                    pass
+                    with self._lanes_lock:
+                        for lane in self._lanes:
+                            lane.look_around()
 
     def _end_watch(self) -> None:
         """Let `_watch` look up at once instead of within a second."""

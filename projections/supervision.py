@@ -74,17 +74,16 @@ class Declared:
         return (followed or upgrading) and self.of(build) is not None
 
 
-def prepare(connection: Connection, declared: Declared) -> None:
-    """Make the first build of each projection, and a build beside the live one for a new version.
-
-    Raises VersionBehind, TablesChanged or TableTaken, having changed nothing.
+def prepare(connection: Connection, declared: Declared, *, upgrade: bool = True) -> None:
+    """Make the first build of each projection, and (for an `upgrade`) a build beside the live one
+    for a new version. Raises VersionBehind, TablesChanged or TableTaken, having changed nothing.
     """
     with catalogue.changing(connection):
         for name in declared.names:
-            _prepare(connection, declared, name)
+            _prepare(connection, declared, name, upgrade)
 
 
-def _prepare(connection: Connection, declared: Declared, name: str) -> None:
+def _prepare(connection: Connection, declared: Declared, name: str, upgrade: bool) -> None:
     found = catalogue.builds(connection, name)
     newest = declared.newest(name)
     live = next((build for build in found if build.state is State.LIVE), None)
@@ -98,7 +97,7 @@ def _prepare(connection: Connection, declared: Declared, name: str) -> None:
         code = declared.of(build)
         if code is not None and code.shape != build.shape:
             raise TablesChanged(name, code.version)
-    if any(build.version == newest.version for build in found):
+    if not upgrade or any(build.version == newest.version for build in found):
         return
     for build in found:
         if build.state in (State.BUILDING, State.READY):

@@ -1,0 +1,240 @@
+"""What an operator does with projections, each act recorded as an event with who did it and why.
+
+    operations = Operations(store, [OrderSummaries()])
+    await operations.rebuild("order_summaries", by=actor, reason="a column was added")
+    await operations.switch("order_summaries", by=actor, reason="verified")
+
+The events go to the service's own log, into the stream `projection_<name>`, if its store knows
+their types (`OPERATOR_EVENTS`, to be registered with the service's own).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from eventstore.append import Append
+from eventstore.event import Actor, Event, Metadata, event_type
+from eventstore.store import EventStore
+from projections import catalogue, parked
+from projections.catalogue import Build
+from projections.errors import NotAProjection, ReasonNeeded
+from projections.parked import ParkedKey
+from projections.projection import Projection
+from projections.rebuild import Progress, Rebuilt, rebuild
+from projections.store_log import StoreLog
+from projections.supervision import Declared, prepare
+from projections.switch import Switched, roll_back, switch
+from projections.verify import Verification, verify
+from projections.workers import Source
+
+T = TypeVar("T")
+
+
+@event_type("projection.rebuild_started", public=False)
+class RebuildStarted(Event, frozen=True):
+    projection: str
+    version: int
+    workers: int
+
+
+@event_type("projection.rebuilt", public=False)
+class RebuildFinished(Event, frozen=True):
+    projection: str
+    version: int
+    build: int
+    position: int
+    events: int
+
+
+@event_type("projection.switched", public=False)
+class BuildSwitched(Event, frozen=True):
+    projection: str
+    build: int
+    before: int
+    position: int
+    forced: bool
+    differences: int | None
+
+
+@event_type("projection.rolled_back", public=False)
+class BuildRolledBack(Event, frozen=True):
+    projection: str
+    build: int
+    before: int
+    position: int
+
+
+@event_type("projection.redriven", public=False)
+class ParkedRedriven(Event, frozen=True):
+    projection: str
+    key: str | None
+    keys: int
+
+
+@event_type("projection.event_skipped", public=False)
+class EventSkipped(Event, frozen=True):
+    projection: str
+    key: str
+    position: int
+
+
+OPERATOR_EVENTS: tuple[type[Event], ...] = (
+    RebuildStarted,
+    RebuildFinished,
+    BuildSwitched,
+    BuildRolledBack,
+    ParkedRedriven,
+    EventSkipped,
+)
+
+
+class Operations:
+    """The projections of one service, for its operator. `reactors` are names that are refused.
+
+    `crew` makes the same store in another process, for rebuilds with several workers.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        projections: Sequence[Projection],
+        *,
+        conninfo: str | None = None,
+        reactors: Sequence[str] = (),
+        crew: Source | None = None,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.store, self.log = store, StoreLog(store)
+        self.conninfo = store.conninfo if conninfo is None else conninfo
+        self.declared = Declared(projections)
+        self._reactors, self._crew, self._clock = frozenset(reactors), crew, clock
+
+    def newest(self, name: str) -> Projection:
+        """The declared projection. Raises UnknownProjection, NotAProjection for a reactor."""
+        if name in self._reactors:
+            raise NotAProjection(name)
+        return self.declared.newest(name)
+
+    async def builds(self, name: str | None = None, *, retired: bool = False) -> list[Build]:
+        """The builds there are, with their positions."""
+        if name is not None:
+            self.newest(name)
+        return await self._with(lambda c: catalogue.builds(c, name, retired=retired))
+
+    async def sizes(self) -> dict[int, int]:
+        """Bytes on disk of each build's tables and indexes, by the build's id."""
+        return await self._with(catalogue.sizes)
+
+    async def rebuild(
+        self,
+        name: str,
+        *,
+        by: Actor,
+        reason: str = "",
+        workers: int = 1,
+        restart: bool = False,
+        progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Rebuilt:
+        """Build the declared version beside the live one. See `projections.rebuild.rebuild`."""
+        projection = self.newest(name)
+        await self._with(lambda c: prepare(c, Declared([projection]), upgrade=False))
+        started = RebuildStarted(name, projection.version, workers)
+        await self._record(name, started, by, reason)
+        done = await rebuild(
+            self.log,
+            self.conninfo,
+            projection,
+            crew=self._crew,
+            workers=workers,
+            restart=restart,
+            progress=progress,
+        )
+        build = done.build
+        finished = RebuildFinished(name, build.version, build.number, build.position, done.events)
+        await self._record(name, finished, by, reason)
+        return done
+
+    async def verify(self, name: str) -> Verification:
+        """Compare the live build with the one that is ready, or that was live before."""
+        self.newest(name)
+        return await verify(self.log, self.conninfo, self.declared, name)
+
+    async def switch(
+        self, name: str, *, by: Actor, reason: str = "", force: bool = False, **given: float
+    ) -> Switched:
+        """Let readers see the build that is ready. See `projections.switch.switch`."""
+        self.newest(name)
+        done = await switch(
+            self.log, self.conninfo, self.declared, name, force=force, reason=reason, **given
+        )
+        differences = None if done.verification is None else done.verification.differences
+        event = BuildSwitched(
+            name, done.live.number, done.before.number, done.position, force, differences
+        )
+        await self._record(name, event, by, reason)
+        return done
+
+    async def roll_back(
+        self, name: str, *, by: Actor, reason: str = "", **given: float
+    ) -> Switched:
+        """Let readers see what they saw before the last switch."""
+        self.newest(name)
+        done = await roll_back(self.log, self.conninfo, self.declared, name, **given)
+        event = BuildRolledBack(name, done.live.number, done.before.number, done.position)
+        await self._record(name, event, by, reason)
+        return done
+
+    async def parked(self, name: str | None = None) -> list[ParkedKey]:
+        """Keys whose events wait behind one that failed."""
+        return await self._with(lambda c: parked.listed(c, name))
+
+    async def redrive(
+        self, name: str | None = None, key: str | None = None, *, by: Actor, reason: str = ""
+    ) -> int:
+        """Have parked events applied again, in order; return how many keys that concerns."""
+        if name is not None:
+            self.newest(name)
+        keys = await self._with(lambda c: parked.ask_redrive(c, name, key))
+        if keys:
+            await self._record(name or "all", ParkedRedriven(name or "all", key, keys), by, reason)
+        return keys
+
+    async def skip(self, name: str, key: str, *, by: Actor, reason: str) -> int:
+        """Give up the event that failed, with a reason; return its position, 0 if there is none."""
+        if not reason.strip():
+            raise ReasonNeeded("skipping an event")
+        self.newest(name)
+        for waiting in await self.parked(name):
+            if waiting.key == key:
+                build_id = waiting.build_id
+                position = await self._with(
+                    lambda c: parked.skip(c, build_id, key, reason=reason)  # noqa: B023
+                )
+                await self._record(name, EventSkipped(name, key, position), by, reason)
+                return position
+        return 0
+
+    async def _with(self, function: Callable[[catalogue.Connection], T]) -> T:
+        def call() -> T:
+            with catalogue.connect(self.conninfo, f"{self.log.name} operate") as connection:
+                catalogue.install(connection)
+                return function(connection)
+
+        return await asyncio.to_thread(call)
+
+    async def _record(self, name: str, event: Event, by: Actor, reason: str) -> None:
+        if event.TYPE not in self.store.types.names:
+            return
+        command = f"cmd_{uuid4().hex}"
+        metadata = Metadata(
+            actor=by,
+            command_id=command,
+            correlation_id=command,
+            reason=reason or None,
+            occurred_at=self._clock(),
+        )
+        await self.store.append(Append(f"projection_{name}", [event]), metadata=metadata)
