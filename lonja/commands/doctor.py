@@ -70,7 +70,7 @@ def _examinations(settings: Settings) -> Iterator[tuple[str, Examination]]:
     yield "internal secret", lambda: _secret(settings)
     yield "PostgreSQL", lambda: _postgres(settings)
     yield f"port {ROUTER_PORT}", lambda: _port(settings)
-    yield "demo data", lambda: str(dataset.folder().parent.name)
+    yield "demo data", _demo_data
     for service in SERVICES:
         yield f"service {service}", lambda name=service: _service(settings, name)  # type: ignore[misc]
 
@@ -95,6 +95,13 @@ def _postgres(settings: Settings) -> str:
             return f"{row[0] if row else '?'} at {connection.info.host}"
     except psycopg.Error as error:
         raise Unhealthy(f"cannot be reached: {str(error).strip()}") from None
+
+
+def _demo_data() -> str:
+    try:
+        return dataset.folder().parent.name
+    except dataset.DatasetMissing as error:
+        raise _MayBe(str(error)) from None
 
 
 def _port(settings: Settings) -> str:
