@@ -1,11 +1,11 @@
 """The payments service, put together.
 
 Settings, all optional:
-    provider                    a PaymentProvider; by default the fake one, with these:
-    provider_seed               what its declines follow from, with the order (7)
-    provider_decline_rate       the share of orders it declines (0.0)
-    provider_lose_answers       the share of requests whose first answer is lost (0.0)
-    provider_delay_seconds      how long it takes for each request (0.0)
+    provider                    a PaymentProvider, or "fake": the one that runs here
+    seed                        what the fake's declines follow from, with the order (7)
+    decline_rate                the share of orders it declines (0.0)
+    lose_answers                the share of requests whose first answer it loses (0.0)
+    delay_seconds               how long it takes for each request (0.0)
     action_seconds              how long customers may take to prove who they are (600)
     ask_seconds                 first pause before an unknown outcome is asked for (1.0)
     timer_poll_seconds          how often timers are looked at (0.5)
@@ -64,7 +64,7 @@ def build(context: ServiceContext) -> PaymentsService:
     settings, clock = context.settings, context.clock
     store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
-    provider = settings.get("provider") or fake_provider(context)
+    provider = chosen_provider(context)
     policy = DrivePolicy(
         action_seconds=float(settings.get("action_seconds", 600.0)),
         ask_seconds=float(settings.get("ask_seconds", 1.0)),
@@ -99,17 +99,23 @@ def build(context: ServiceContext) -> PaymentsService:
     return service
 
 
-def fake_provider(context: ServiceContext) -> FakeProvider:
-    """The provider that runs here, over tables of its own in the service's database."""
+def chosen_provider(context: ServiceContext) -> PaymentProvider:
+    """The provider of the settings. Raises ValueError for a name that no provider has."""
     settings = context.settings
+    chosen = settings.get("provider", "fake")
+    if not isinstance(chosen, str):
+        provider: PaymentProvider = chosen
+        return provider
+    if chosen != "fake":
+        raise ValueError(f"payment provider {chosen!r} is not known: the one there is, is 'fake'")
     return FakeProvider(
         context.conninfo,
         fate=Fate(
-            seed=int(settings.get("provider_seed", 7)),
-            decline_rate=float(settings.get("provider_decline_rate", 0.0)),
+            seed=int(settings.get("seed", 7)),
+            decline_rate=float(settings.get("decline_rate", 0.0)),
         ),
         faults=Faults(
-            lose_answers=float(settings.get("provider_lose_answers", 0.0)),
-            delay_seconds=float(settings.get("provider_delay_seconds", 0.0)),
+            lose_answers=float(settings.get("lose_answers", 0.0)),
+            delay_seconds=float(settings.get("delay_seconds", 0.0)),
         ),
     )
