@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -70,8 +70,7 @@ def fold(order_id: str, events: Sequence[Recorded[Any]]) -> Order:
 
 def plain(state: Order) -> dict[str, Any]:
     """The state as JSON values."""
-    converted: dict[str, Any] = msgspec.to_builtins(state)
-    converted["sent"] = dict(state.sent)
+    converted: dict[str, Any] = msgspec.to_builtins(replace(state, sent=dict(state.sent)))
     return converted
 
 

@@ -38,6 +38,7 @@ from subgraphs.shared.auth import Role
 from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import KeyReused, NotFound, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
+from subgraphs.shared.graphql.types import Receipt
 from subgraphs.shared.money import Money
 
 REASON_CHARACTERS_MAX = 500
@@ -59,6 +60,18 @@ class PlaceOrder:
     shipping_option_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class OrderDone:
+    """An order after a command, and where its placement stands. On a replay of an idempotency key
+    both are as they are now, the receipt is that of the first time.
+    """
+
+    order: Order
+    version: int
+    placement: Placement
+    receipt: Receipt
+
+
 class OrderHandlers:
     def __init__(
         self,
@@ -75,9 +88,7 @@ class OrderHandlers:
         self._process, self._catalogue, self._freshness = process, catalogue, freshness
         self._new_id = new_id
 
-    async def place(
-        self, context: Context, wish: PlaceOrder, *, idempotency_key: str
-    ) -> Done[Order]:
+    async def place(self, context: Context, wish: PlaceOrder, *, idempotency_key: str) -> OrderDone:
         """Make the order of a cart, and begin its placement: cart, order and placement in one
         append. The same key again gives the first order.
 
@@ -93,7 +104,7 @@ class OrderHandlers:
         }
         done = await self._commands.replayed(context, Order, **about)
         if done is not None:
-            return done
+            return await self._with_placement(done)
         expected = Money.parse(
             wish.expected_amount, wish.expected_currency, path=["input", "expectedTotal", "amount"]
         )
@@ -119,7 +130,7 @@ class OrderHandlers:
         placed = self._placed(context, order_id, caller, cart, lines, totals, wish)
         begun = start(Placement.initial(placement_id_of(order_id)), self._terms(context, placed))
         try:
-            return await self._commands.append(
+            done = await self._commands.append(
                 context,
                 Order,
                 {order_id: Order.initial(order_id).evolve(placed)},
@@ -139,6 +150,9 @@ class OrderHandlers:
             )
         except WrongVersion as error:
             raise VersionChanged(wish.cart_id, wish.cart_version, error.actual) from error
+        if done.receipt.replayed:
+            return await self._with_placement(done)
+        return OrderDone(done.state, done.receipt.version, begun.state, done.receipt)
 
     async def cancel(
         self,
@@ -148,7 +162,7 @@ class OrderHandlers:
         *,
         expected_version: int | None,
         idempotency_key: str,
-    ) -> Done[Order]:
+    ) -> OrderDone:
         """Ask for the cancellation; nothing to do if that is under way already.
 
         Raises NotFound, VersionChanged, NotCancellable, InvalidPlacement, KeyReused.
@@ -177,7 +191,7 @@ class OrderHandlers:
 
     async def resume(
         self, context: Context, order_id: str, reason: str, *, idempotency_key: str
-    ) -> Done[Order]:
+    ) -> OrderDone:
         """Have everything that a placement waits for asked again; for operators.
 
         Raises NotFound, NothingToResume, InvalidPlacement, KeyReused, Unauthenticated, Forbidden.
@@ -199,14 +213,20 @@ class OrderHandlers:
 
     async def _seen(
         self, context: Context, operation: str, order_id: str, reason: str, key: str
-    ) -> Done[Order] | None:
-        return await self._commands.replayed(
+    ) -> OrderDone | None:
+        done = await self._commands.replayed(
             context,
             Order,
             operation=operation,
             idempotency_key=key,
             body={"orderId": order_id, "reason": reason},
         )
+        return None if done is None else await self._with_placement(done)
+
+    async def _with_placement(self, done: Done[Order]) -> OrderDone:
+        order, version = await self._streams.load(Order, done.stream)
+        placement, _ = await self._streams.load(Placement, placement_id_of(done.stream))
+        return OrderDone(order, version, placement, done.receipt)
 
     async def _tell(
         self,
@@ -218,7 +238,7 @@ class OrderHandlers:
         operation: str,
         idempotency_key: str,
         order_version: int | None = None,
-    ) -> Done[Order]:
+    ) -> OrderDone:
         done = await self._seen(context, operation, order_id, reason, idempotency_key)
         if done is not None:
             return done
@@ -251,7 +271,7 @@ class OrderHandlers:
             )
         receipt = self._commands.receipt(appended, order_id, metadata.command_id)
         receipt.version = receipt.version or loaded.version
-        return Done(order_id, loaded.state, receipt)
+        return OrderDone(loaded.state, loaded.version, told.state, receipt)
 
     async def _rate(self, cart: Cart, option_id: str) -> Rate:
         country = cart.destination.country if cart.destination else None
