@@ -33,7 +33,8 @@ R = TypeVar("R")
 class ServiceContext:
     """Everything a service takes from outside.
 
-    `feeds` are those of the services it listens to, by name. `settings` are the service's own: each
+    `feeds` are those of the services it listens to, by name; they must be there when the service
+    starts, not before. `settings` are the service's own: each
     `app.py` says which.
     """
 
@@ -84,8 +85,7 @@ class Service(Generic[R]):
         self.feed = LocalFeed(store)
         self.full_feed = LocalFeed(store, public_only=False)
         self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
-        feeds = {**context.feeds, context.name: self.full_feed, "": self.full_feed}
-        self.reactor_runner = ReactorRunner(store, feeds, self.reactors)
+        self.reactor_runner: ReactorRunner | None = None
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry, self.name)
         self._background, self._tables, self._on_start = tuple(background), tables, on_start
@@ -113,6 +113,7 @@ class Service(Generic[R]):
             stack.push_async_callback(self.reads.close)
             if self._on_start is not None:
                 await self._on_start()
+            self.reactor_runner = ReactorRunner(self.store, self.context.feeds, self.reactors)
             await self.reactor_runner.start()
             stack.push_async_callback(self.reactor_runner.stop)
             for work in self._background:
