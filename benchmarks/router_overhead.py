@@ -1,0 +1,189 @@
+"""The router's own CPU per request over HTTP.
+
+    python -m benchmarks.router_overhead [--requests N] [--connections N] [--json FILE]
+
+Subgraphs (`mock_subgraphs`), router (`lonja router`, one worker, no sharing of requests in flight)
+and the client are three processes. What is counted is the user and system time of the router's
+process from /proc, so what the others cost does not matter, but they should not starve it. Figures
+depend on the build of Python, which is printed with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import platform
+import socket
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from benchmarks.mock_subgraphs import LINK, SDL
+from router.composition import Subgraph, compose
+from router.planner.plan import OperationKind
+from router.transport import HttpSubgraph, SubgraphOperation, SubgraphRequest
+
+DEEP = """
+fragment User on User { id username name }
+fragment Review on Review { id body }
+fragment Product on Product { inStock name price shippingEstimate upc weight }
+query Deep {
+  users { ...User reviews { ...Review product { ...Product reviews { ...Review author {
+    ...User reviews { ...Review product { ...Product } } } } } } }
+  topProducts(first: 5) { ...Product reviews { ...Review author {
+    ...User reviews { ...Review product { ...Product } } } } }
+}
+"""
+OPERATIONS = {
+    "one fetch, 0.1 KB": ("{ me { id name username } }", 0.6, 0.2),
+    "two fetches, 0.5 KB": ("{ me { id name reviews { id body } } }", 1.0, 0.3),
+    "deep, 87 KB": (DEEP, 4.5, 1.4),
+}
+"""Operation, milliseconds it must stay under, milliseconds to aim at."""
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until_answered(url: str) -> None:
+    """Wait for a server to take connections. Raises TimeoutError after 20 s."""
+    for _ in range(2_000):
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.01)
+    raise TimeoutError(url)
+
+
+def cpu_seconds(process: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def resident_mb(process: int) -> float:
+    pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def load(url: str, text: str, requests: int, connections: int) -> tuple[list[float], int]:
+    """Send requests over kept connections; seconds of each, and the bytes of one answer."""
+    client = HttpSubgraph("router", url)
+    operation = SubgraphOperation(text, None, OperationKind.QUERY)
+    seconds: list[float] = []
+    left = requests
+
+    async def one() -> Any:
+        started = time.perf_counter()
+        request = SubgraphRequest(operation, None, {}, asyncio.get_running_loop().time() + 30)
+        response = await client(request)
+        seconds.append(time.perf_counter() - started)
+        assert not response.errors, response.errors[:1]
+        return response.data
+
+    async def worker() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await one()
+
+    size = len(json.dumps({"data": await one()}, separators=(",", ":")))
+    seconds.clear()
+    await asyncio.gather(*[worker() for _ in range(connections)])
+    await client.close()
+    return seconds, size
+
+
+def measure(name: str, url: str, process: int, requests: int, connections: int) -> dict[str, Any]:
+    text, must, aim = OPERATIONS[name]
+    asyncio.run(load(url, text, max(50, requests // 10), connections))
+    before, started = cpu_seconds(process), time.perf_counter()
+    seconds, size = asyncio.run(load(url, text, requests, connections))
+    elapsed, used = time.perf_counter() - started, cpu_seconds(process) - before
+    seconds.sort()
+    return {
+        "operation": name,
+        "bytes": size,
+        "requests": requests,
+        "cpu_ms": round(1000 * used / requests, 3),
+        "must_ms": must,
+        "aim_ms": aim,
+        "requests_per_s": round(requests / elapsed),
+        "p50_ms": round(1000 * statistics.median(seconds), 2),
+        "p99_ms": round(1000 * seconds[int(len(seconds) * 0.99)], 2),
+        "resident_mb": round(resident_mb(process), 1),
+    }
+
+
+def run(requests: int, connections: int) -> list[dict[str, Any]]:
+    subgraphs_port, port = free_port(), free_port()
+    base = f"http://127.0.0.1:{subgraphs_port}"
+    composed = compose(Subgraph(name, LINK + sdl, f"{base}/{name}") for name, sdl in SDL.items())
+    assert composed.supergraph_sdl is not None, composed.errors
+    with tempfile.TemporaryDirectory() as folder:
+        supergraph, config = Path(folder, "supergraph.graphql"), Path(folder, "router.yaml")
+        supergraph.write_text(composed.supergraph_sdl)
+        config.write_text("all_subgraphs: {share_identical: false}")
+        mock = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.mock_subgraphs", str(subgraphs_port)]
+        )
+        router = subprocess.Popen(
+            [sys.executable, "-c", "from lonja.cli import main; main()", "router"]
+            + ["--supergraph", str(supergraph), "--router-config", str(config)]
+            + ["--port", str(port)],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            until_answered(f"http://127.0.0.1:{port}/ready")
+            url = f"http://127.0.0.1:{port}/graphql"
+            return [
+                measure(
+                    name, url, router.pid, requests // (8 if "deep" in name else 1), connections
+                )
+                for name in OPERATIONS
+            ]
+        finally:
+            for process in (router, mock):
+                process.terminate()
+                process.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--requests", type=int, default=8_000)
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--json", help="write the results to this file")
+    args = parser.parse_args()
+    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    build = f"Python {platform.python_version()}, {'PGO' if optimised else 'no PGO'}"
+    results = run(args.requests, args.connections)
+    print(build)
+    for row in results:
+        verdict = "ok" if row["cpu_ms"] < row["must_ms"] else "TOO SLOW"
+        print(
+            f"{row['operation']:22} {row['bytes']:7} B  CPU {row['cpu_ms']:6.3f} ms "
+            f"(must {row['must_ms']}, aim {row['aim_ms']})  {row['requests_per_s']:6}/s  "
+            f"p50 {row['p50_ms']} p99 {row['p99_ms']} ms  {row['resident_mb']} MB  {verdict}"
+        )
+    if args.json:
+        Path(args.json).write_text(json.dumps({"build": build, "results": results}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
