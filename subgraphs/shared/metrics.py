@@ -52,3 +52,8 @@ class ServiceMetrics:
         self._head.labels(self._service).set(head)
         for follower, position in positions.items():
             self._lag.labels(self._service, follower).set(max(0, head - position))
+
+    def reactors(self, lags: dict[str, int]) -> None:
+        """Note how many positions each reactor is behind the feed that it follows."""
+        for reactor, lag in lags.items():
+            self._lag.labels(self._service, reactor).set(lag)

@@ -85,7 +85,7 @@ class Service(Generic[R]):
         self.feed = LocalFeed(store)
         self.full_feed = LocalFeed(store, public_only=False)
         self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
-        self.reactor_runner: ReactorRunner | None = None
+        self.reactor_runner: ReactorRunner  # there from `start` on: it needs the feeds
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry, self.name)
         self._background, self._tables, self._on_start = tuple(background), tables, on_start
@@ -175,7 +175,8 @@ class Service(Generic[R]):
     async def measure(self) -> None:
         """Bring the gauges up to date; they keep their last values while the database is away."""
         if self.started:
-            self.metrics.log(await self.store.head(), dict(self.runner.positions()))
+            self.metrics.log(await self.store.head(), self.runner.positions())
+            self.metrics.reactors(self.reactor_runner.lags())
 
     async def _wait_for(self, context: RequestContext[R], position: int) -> None:
         """Wait, bounded, for the read models to show the position; say so if they do not."""
