@@ -93,24 +93,28 @@ def merged_schema(subgraphs: Iterable[Subgraph | tuple[str, str]]) -> Schema | N
 
 
 def _load(given: list[Subgraph]) -> tuple[list[SubgraphSchema], list[CompositionError]]:
+    """The schemas ready to merge. After a fault, what can be checked alone still is."""
     errors = list(check_set(given))
-    loaded: list[SubgraphSchema] = []
+    sound: list[SubgraphSchema] = []
     for one in given:
         schema, problems = load(one)
-        errors += problems
         if schema is not None:
-            loaded.append(schema)
-            errors += check_document(schema)
-            errors += rename_roots(schema)
+            problems += check_document(schema)
+            problems += rename_roots(schema)
+            schema.document = None
+            schema.refresh()
+            if not problems:
+                sound.append(schema)
+        errors += problems
     if errors:
-        return loaded, errors
-    for schema in loaded:
-        schema.document = None
-        schema.refresh()
-    errors += upgrade_all(loaded)
-    for schema in loaded:
+        for schema in sound:
+            if schema.federation2:
+                errors += check_subgraph(schema)
+        return sound, errors
+    errors += upgrade_all(sound)
+    for schema in sound:
         errors += check_subgraph(schema)
-    return loaded, errors
+    return sound, errors
 
 
 def _merge(

@@ -11,6 +11,7 @@ from router.composition.federation_spec import (
     ALL_FEDERATION_DIRECTIVES,
     COMPOSED,
     CONNECT,
+    FEATURE_DIRECTIVES,
     JOIN,
     LINK,
     Version,
@@ -198,10 +199,12 @@ def _add_federated_definitions(merge: Merge) -> None:
         )
         for kind in prefix.values():
             schema.types[kind] = TypeDef("scalar", kind)
-        if name == "context":
-            schema.directives["context__fromContext"] = renamed_definition(
-                ALL_FEDERATION_DIRECTIVES["fromContext"], "context__fromContext", prefix
-            )
+        for other, _ in FEATURE_DIRECTIVES[spec.feature]:
+            if other not in merge.composed.federated:
+                full = f"{spec.feature}__{other}"
+                schema.directives[full] = renamed_definition(
+                    ALL_FEDERATION_DIRECTIVES[other], full, prefix
+                )
 
 
 def renamed_definition(definition: DirectiveDef, name: str, types: dict[str, str]) -> DirectiveDef:

@@ -262,6 +262,8 @@ class _Upgrade:
     def _unused_externals(self) -> None:
         facts = Facts(self.schema, federation2=True)
         for definition in self._composites():
+            if not definition.fields:
+                continue
             for name, field in list(definition.fields.items()):
                 if field.coordinate in facts.external and field.coordinate not in facts.used:
                     del definition.fields[name]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from router.composition.fieldset import Selections, Spread, field_set_of, leaf_shape
+from router.composition.fieldset import Selections, Spread, field_set_of, leaf_shape, target_fields
 from router.composition.merge.records import Merge
 from router.composition.model import ROOT_NAMES, FieldDef, TypeDef, applied
 from router.composition.names import KEY, PROVIDES, REQUIRES
@@ -66,6 +66,7 @@ class Index:
         self._super_implementations = merge.schema.implementations()
         self._fields: dict[tuple[int, str, str], LocalField | None] = {}
         self._targets: dict[str, tuple[EntityTarget, ...]] = {}
+        self._reentries: dict[tuple[int, str], bool] = {}
         self._plain: dict[tuple[int, str, str], bool] = {}
         self.roots = frozenset(ROOT_NAMES.values())
 
@@ -153,6 +154,29 @@ class Index:
         if definition is None or definition.kind != "interface":
             return set()
         return {target.shape for target in self._keys(subgraph, definition)}
+
+    def can_reenter(self, subgraph: int, name: str) -> bool:
+        """Whether what `@requires` asked for can be brought back: the type has a key of its own.
+
+        A key of local fields will do even if it is not resolvable for others (Federation says so).
+        """
+        key = (subgraph, name)
+        if key not in self._reentries:
+            schema = self.merge.subgraphs[subgraph].schema
+            external = self.merge.subgraphs[subgraph].facts.external
+            self._reentries[key] = any(
+                not any(
+                    field.coordinate in external
+                    for field in target_fields(
+                        schema,
+                        name,
+                        field_set_of(one.args.get("fields")),
+                        implementations=False,
+                    )
+                )
+                for one in applied(self.types[subgraph][name], KEY)
+            )
+        return self._reentries[key]
 
     def resolved_by_all(self, subgraph: int, interface: str, name: str) -> bool:
         """Whether each local implementation of an interface resolves the field by itself."""

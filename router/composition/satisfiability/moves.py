@@ -201,18 +201,8 @@ class Moves:
         reached = self.reach(at, type_name, labels)
         if self.can_have(frozenset({at}), type_name, local.requires, labels):
             return True
-        return self.can_reenter(at, type_name, labels) and self.can_have(
+        return self.index.can_reenter(at.subgraph, at.type) and self.can_have(
             reached, type_name, local.requires, labels
-        )
-
-    def can_reenter(self, at: Position, type_name: str, labels: Labels) -> bool:
-        """Whether the subgraph has a key for its own type."""
-        reached = self.reach(at, type_name, labels)
-        return any(
-            target.subgraph == at.subgraph
-            and target.type == at.type
-            and self.can_have(reached, type_name, target.key, labels)
-            for target in self.index.targets(type_name)
         )
 
     def narrow(self, at: Position, name: str) -> Position | None:

@@ -60,10 +60,10 @@ def _here(moves: Moves, at: Position, type_name: str, name: str, labels: Labels)
         return f"{coordinate} is @external and not provided on this way"
     if local.gone or not settled(labels, local.label):
         return f"{coordinate} is overridden"
-    if local.requires and not moves.can_reenter(at, type_name, labels):
+    if local.requires and not index.can_reenter(at.subgraph, at.type):
         return (
             f'{coordinate} requires "{local.requires_text}" from elsewhere, but {at.type} has no '
-            f"resolvable @key here to come back by"
+            f"@key of its own here to come back by"
         )
     return f'what {coordinate} requires ("{local.requires_text}") cannot be had'
 
