@@ -74,6 +74,20 @@ class Shipment:
             ShipmentState.CANCELLED,
         )
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it was planned and not cancelled."""
+        return self.state not in (ShipmentState.NONE, ShipmentState.CANCELLED)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the carrier has nothing more to do."""
+        return self.state in (
+            ShipmentState.DELIVERED,
+            ShipmentState.RETURNED,
+            ShipmentState.CANCELLED,
+        )
+
     def pack(self) -> list[ShipmentEvent]:
         """Decide. Nothing to do for what is packed, or beyond; raises if it was cancelled."""
         if self.state is ShipmentState.PLANNED:
@@ -156,5 +170,5 @@ class Shipment:
                 assert_never(event)
 
     def _alive(self, action: str) -> None:
-        if self.state in (ShipmentState.NONE, ShipmentState.CANCELLED):
+        if not self.is_live:
             raise ShipmentNotIn(self.id, self.state.value, action)
