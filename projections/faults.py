@@ -9,8 +9,8 @@ _armed: dict[str, Callable[[], None]] = {}
 POINTS = (
     "projections.before_commit",
     "projections.after_commit",
-    "projections.before_adopt",
-    "projections.before_release",
+    "projections.adopting",
+    "projections.releasing",
     "reactors.before_react",
     "reactors.after_react",
     "reactors.before_checkpoint",

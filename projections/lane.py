@@ -145,7 +145,8 @@ class Lane(threading.Thread):
             member.owned = False
             member.error = described(error)[0]
         with self._lock:
-            self._given, self._mine = self._mine + self._given, []
+            ours = [member for member in self._mine if member not in self._given]
+            self._given, self._mine = ours + self._given, []
 
     def _serve(self, connection: Connection) -> bool:
         """Work until told to stop; True when the lane has nobody left to serve."""
@@ -172,21 +173,21 @@ class Lane(threading.Thread):
 
     def _change_members(self, connection: Connection) -> None:
         with self._lock:
-            given, self._given = self._given, []
             asked_back, self._asked_back = self._asked_back, set()
+            self._given = [m for m in self._given if m.build.id not in asked_back]
+            given = list(self._given)
         if asked_back:
             going = [member for member in self._mine if member.build.id in asked_back]
             self._let_go(connection, going)
-            given = [member for member in given if member.build.id not in asked_back]
-        refused = [member for member in given if not self._adopt(connection, member)]
-        if refused:
-            with self._lock:
-                self._given += refused
+        for member in given:  # stays given until it is ours, should the connection be lost
+            if self._adopt(connection, member):
+                with self._lock:
+                    self._given.remove(member)
 
     def _adopt(self, connection: Connection, member: Member) -> bool:
-        fault_point("projections.before_adopt")
         if not catalogue.own(connection, member.build.id):
             return False
+        fault_point("projections.adopting")
         member.load(connection)
         head = self.host.log.head(connection)
         if member.position > head:
@@ -202,11 +203,12 @@ class Lane(threading.Thread):
         return True
 
     def _let_go(self, connection: Connection, going: list[Member]) -> None:
-        fault_point("projections.before_release")
         self._mine = [member for member in self._mine if member not in going]
         for member in going:
             member.owned = False
-        catalogue.disown(connection, [member.build.id for member in going])
+        with suppress(psycopg.Error):  # a lost connection owns nothing
+            fault_point("projections.releasing")
+            catalogue.disown(connection, [member.build.id for member in going])
 
     def _leave(self, connection: Connection) -> bool:
         """A lane of one build ends at the head, when the build had no trouble for a while."""

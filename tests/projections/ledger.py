@@ -71,19 +71,22 @@ class Balances(Projection):
 
 
 class BalancesByFold(Balances):
-    """The same rows, written by sets."""
+    """The same rows, written by sets (of deposits that the table takes)."""
 
     def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
-        opened = [(r.stream, r.event.owner) for r in batch if isinstance(r.event, Opened)]
-        with cursor.copy("COPY balances (account, owner) FROM STDIN") as copy:
-            for row in opened:
-                copy.write_row(row)
+        opened: list[tuple[str, str]] = []
         sums: dict[str, list[int]] = {}
         for recorded in batch:
-            if isinstance(recorded.event, Deposited):
+            if isinstance(recorded.event, Opened):
+                opened.append((recorded.stream, recorded.event.owner))
+                sums.pop(recorded.stream, None)  # there was no account to pay into before
+            else:
                 total = sums.setdefault(recorded.stream, [0, 0])
                 total[0] += recorded.event.amount_minor
                 total[1] += 1
+        with cursor.copy("COPY balances (account, owner) FROM STDIN") as copy:
+            for row in opened:
+                copy.write_row(row)
         cursor.execute(
             "UPDATE balances b SET balance_minor = b.balance_minor + s.amount,"
             " deposits = b.deposits + s.times"

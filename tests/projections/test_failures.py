@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Any
 
 import psycopg
 import pytest
 
+from eventstore.event import Recorded
 from eventstore.store import EventStore
-from projections import ProjectionRunner, ReadModels
+from projections import Cursor, ProjectionRunner, ReadModels
 from projections.faults import arm, disarm
 from tests.projections.ledger import Balances, Totals, deposits, rows, run, store_many
 from tests.projections.ledger import Deposited as Paid
@@ -44,12 +46,12 @@ def assert_each_once(database: str, accounts: int, times: int) -> None:
 @pytest.mark.parametrize(
     ("point", "passes"),
     [
-        ("projections.before_adopt", 2),
+        ("projections.adopting", 2),
         ("projections.before_commit", 1),
         ("projections.before_commit", 2),
         ("projections.after_commit", 1),
         ("projections.after_commit", 2),
-        ("projections.before_release", 1),
+        ("projections.releasing", 1),
     ],
 )
 async def test_killed_at_any_point_it_goes_on_where_it_was(
@@ -66,7 +68,10 @@ async def test_killed_at_any_point_it_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["projections.before_commit", "projections.after_commit"])
+@pytest.mark.parametrize(
+    "point",
+    ["projections.before_commit", "projections.after_commit", "projections.adopting"],
+)
 async def test_a_connection_cut_around_the_commit_is_replaced(
     store: EventStore, database: str, point: str
 ) -> None:
@@ -77,6 +82,8 @@ async def test_a_connection_cut_around_the_commit_is_replaced(
     async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
         await deposits(store, accounts=2, times=2)
         arm(point, cut_once)
+        if point == "projections.adopting":
+            cut(database, "projections bank projections-")
         for amount in (3, 4):
             pairs = [(f"acc_{number}", Paid(amount)) for number in range(2)]
             position = await store_many(store, pairs)
@@ -100,6 +107,32 @@ async def test_all_connections_cut_again_and_again(store: EventStore, database: 
             await reads.fetch("SELECT * FROM balances")
         assert await runner.wait_for(position, 10)
     assert_each_once(database, 2, 8)
+
+
+@pytest.mark.slow
+async def test_a_build_whose_connection_is_lost_while_it_changes_lanes_is_not_forgotten(
+    store: EventStore, database: str
+) -> None:
+    class Fragile(Balances):
+        """Fails once, so that it is isolated and comes back."""
+
+        failed = False
+
+        def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
+            super().apply(recorded, cursor)
+            if not self.failed:
+                type(self).failed = True
+                raise RuntimeError("once")
+
+    def lose() -> None:
+        disarm()
+        raise psycopg.OperationalError("lost")
+
+    async with ProjectionRunner(store, [Fragile(), Totals()]) as runner:
+        arm("projections.releasing", lose)
+        await deposits(store, accounts=2, times=2)
+        assert await runner.wait_for(await store.head(), 5)
+    assert_each_once(database, 2, 2)
 
 
 @pytest.mark.slow

@@ -118,15 +118,18 @@ async def test_a_crash_after_firing_repeats_it_without_effect(
 ) -> None:
     process = Process(store)
 
+    died = asyncio.Event()
+
     def die() -> None:
         disarm()
+        died.set()
         raise asyncio.CancelledError
 
     runner = runner_of(store, process, clock)
     await runner.start()
     arm("timers.after_fire", die)
     await set_timer(store, "pay", 0)
-    await until(lambda: len(process.fired) == 1)
+    await died.wait()
     await runner.stop()
     assert len(rows(store.conninfo, "SELECT * FROM projections.timers")) == 1
     async with runner_of(store, process, clock) as again:
