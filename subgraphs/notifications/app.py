@@ -1,0 +1,63 @@
+"""The notifications service, put together.
+
+Settings, all optional:
+    smtp_host, smtp_port, smtp_user, smtp_password, smtp_starttls     a mail server
+    mailbox_dir     without one: the Maildir folder that mail is put in (default: ./mailbox)
+    sender          the address that mail comes from
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eventstore import EventStore, EventTypes, Streams
+from projections import ReadModels, TimerRunner
+from subgraphs.notifications.delivery import Delivery
+from subgraphs.notifications.events import EVENTS
+from subgraphs.notifications.reactions import TABLES, OrderNews, Recipients
+from subgraphs.notifications.read_models import NotificationReads, Notifications
+from subgraphs.notifications.schema import SCHEMA, NotificationsResources
+from subgraphs.notifications.transport import MailboxTransport, SmtpTransport, Transport
+from subgraphs.shared.commands import Commands
+from subgraphs.shared.service import Service, ServiceContext
+
+
+def build(context: ServiceContext) -> Service[NotificationsResources]:
+    """Build the service; nothing is opened before it starts."""
+    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    streams, reads = Streams(store), ReadModels(context.conninfo)
+    commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
+    delivery = Delivery(
+        store,
+        streams,
+        reads,
+        transport(context.settings),
+        sender=context.settings.get("sender") or "shop@lonja.example",
+        clock=context.clock,
+    )
+    return Service(
+        context,
+        store=store,
+        reads=reads,
+        schema=SCHEMA,
+        resources=NotificationsResources(commands, streams, NotificationReads(reads)),
+        projections=[Notifications()],
+        reactors=[Recipients(store), OrderNews(store, streams, context.clock)],
+        background=[TimerRunner(store, delivery.fire, clock=context.clock)],
+        tables=TABLES,
+    )
+
+
+def transport(settings: Mapping[str, Any]) -> Transport:
+    """The mail server of the settings, or else the mailbox folder."""
+    if not settings.get("smtp_host"):
+        return MailboxTransport(Path(settings.get("mailbox_dir", "mailbox")))
+    return SmtpTransport(
+        settings["smtp_host"],
+        settings.get("smtp_port", 25),
+        user=settings.get("smtp_user") or None,
+        password=settings.get("smtp_password") or None,
+        starttls=settings.get("smtp_starttls", False),
+    )

@@ -1,0 +1,239 @@
+"""The notifications subgraph: what was told to whom, and whether it arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import strawberry
+
+from eventstore import Streams
+from subgraphs.notifications import domain
+from subgraphs.notifications.delivery import delivery_timers
+from subgraphs.notifications.domain import Channel, DeliveryState
+from subgraphs.notifications.read_models import BY_NEWEST, NotificationReads, Row
+from subgraphs.notifications.render import render
+from subgraphs.shared.auth import Role
+from subgraphs.shared.commands import Commands, Done, attempt
+from subgraphs.shared.errors import NotFound
+from subgraphs.shared.graphql import (
+    Connection,
+    Node,
+    Receipt,
+    RequestContext,
+    UserError,
+    build_schema,
+    field,
+    mutation,
+)
+from subgraphs.shared.paging import Page, read_page
+
+SEES_ALL = (Role.STAFF, Role.AUDITOR, Role.OPERATOR, Role.ADMIN)
+"""Roles that see what was told to others."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationsResources:
+    """What resolvers write through and read through."""
+
+    commands: Commands
+    streams: Streams
+    reads: NotificationReads
+
+
+Info = strawberry.Info[RequestContext[NotificationsResources], None]
+
+ChannelEnum = strawberry.enum(Channel)
+DeliveryStateEnum = strawberry.enum(DeliveryState)
+
+
+@strawberry.federation.type(keys=["id"])
+class Order:
+    id: strawberry.ID
+
+    @field("Oldest first; none for somebody else's order.")
+    async def notifications(self, info: Info) -> list[Notification]:
+        loader = info.context.loader(info.context.resources.reads.of_orders)
+        rows = await loader.load(str(self.id)) or []
+        caller = info.context.caller
+        return [Notification.of(row) for row in rows if caller.may_see(row["user_id"], *SEES_ALL)]
+
+
+@strawberry.federation.type(keys=["id"])
+class User:
+    id: strawberry.ID
+
+    @field("Newest first; none of somebody else.")
+    async def notifications(
+        self, info: Info, first: int, after: str | None = None
+    ) -> Connection[Notification]:
+        page = read_page(first, after, BY_NEWEST)
+        if not info.context.caller.may_see(str(self.id), *SEES_ALL):
+            return Connection[Notification].empty()
+        loader = info.context.loader(_of_users(info, page), variant=(first, after))
+        rows = await loader.load(str(self.id)) or []
+        return Connection[Notification].of(rows, page, BY_NEWEST, Notification.of)
+
+
+@strawberry.federation.type(keys=["id"])
+class Notification(Node):
+    version: int
+    channel: Channel
+    template: str
+    subject: str
+    text: str = strawberry.field(description="What it says, without the name of whom it is for.")
+    recipient: User | None
+    order: Order | None
+    state: DeliveryState
+    attempts: int
+    reason: str | None = strawberry.field(description="Why it is not delivered.")
+    caused_by: strawberry.ID = strawberry.field(description="The event that it tells of.")
+    queued_at: datetime
+    sent_at: datetime | None
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> Notification | None:  # noqa: A002
+        return await visible_notification(info, str(id))
+
+    @classmethod
+    def of(cls, row: Row) -> Notification:
+        """From a row of the read model."""
+        text = render(row["template"], row["shown"])
+        return cls(
+            id=strawberry.ID(row["id"]),
+            version=row["version"],
+            channel=Channel(row["channel"]),
+            template=row["template"],
+            subject=text.subject,
+            text=text.body,
+            recipient=User(id=strawberry.ID(row["user_id"])),
+            order=None if row["order_id"] is None else Order(id=strawberry.ID(row["order_id"])),
+            state=DeliveryState(row["state"]),
+            attempts=row["attempts"],
+            reason=row["reason"],
+            caused_by=strawberry.ID(row["caused_by"]),
+            queued_at=row["queued_at"],
+            sent_at=row["sent_at"],
+        )
+
+    @classmethod
+    def written(cls, state: domain.Notification, version: int) -> Notification:
+        """From what a command has just left in the log: a queued notification."""
+        assert state.queued is not None, f"{state.id} was never queued"
+        queued = state.queued
+        row = {
+            "id": state.id,
+            "version": version,
+            "channel": queued.channel,
+            "template": queued.template,
+            "shown": queued.values,
+            "user_id": queued.user_id,
+            "order_id": queued.order_id,
+            "state": state.state.value,
+            "attempts": state.attempts,
+            "reason": None,
+            "caused_by": queued.caused_by,
+            "queued_at": queued.at,
+            "sent_at": state.sent_at,
+        }
+        return cls.of(row)
+
+
+async def visible_notification(info: Info, notification_id: str) -> Notification | None:
+    """The notification, if it is the caller's or they see all."""
+    row = await info.context.loader(info.context.resources.reads.by_id).load(notification_id)
+    if row is None or not info.context.caller.may_see(row["user_id"], *SEES_ALL):
+        return None
+    return Notification.of(row)
+
+
+@strawberry.type
+class NotificationTotal:
+    template: str
+    channel: Channel
+    state: DeliveryState
+    count: int
+    orders: int = strawberry.field(description="How many different orders they are about.")
+
+
+@strawberry.type
+class NotificationPayload:
+    notification: Notification | None
+    receipt: Receipt | None
+    user_errors: list[UserError]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    async def notification(self, info: Info, id: strawberry.ID) -> Notification | None:  # noqa: A002
+        info.context.caller.require_user()
+        return await visible_notification(info, str(id))
+
+    @field("How many there are of each kind. For staff.")
+    async def notification_totals(self, info: Info) -> list[NotificationTotal]:
+        info.context.caller.require_role("count notifications", *SEES_ALL)
+        return [
+            NotificationTotal(
+                template=row["template"],
+                channel=Channel(row["channel"]),
+                state=DeliveryState(row["state"]),
+                count=row["found"],
+                orders=row["orders"],
+            )
+            for row in await info.context.resources.reads.totals()
+        ]
+
+
+@strawberry.type
+class Mutation:
+    @mutation("Send a mail once more: one's own, or any for staff.")
+    async def resend_notification(
+        self,
+        info: Info,
+        id: strawberry.ID,  # noqa: A002
+        idempotency_key: strawberry.ID,
+    ) -> NotificationPayload:
+        result = await attempt(_resend(info, str(id), str(idempotency_key)))
+        if (done := result.value) is None:
+            return NotificationPayload(
+                notification=None, receipt=None, user_errors=result.user_errors
+            )
+        notification = Notification.written(done.state, done.receipt.version)
+        return NotificationPayload(notification=notification, receipt=done.receipt, user_errors=[])
+
+
+async def _resend(info: Info, notification_id: str, key: str) -> Done[domain.Notification]:
+    """Raises NotFound also for what is somebody else's: they may not learn that it exists."""
+    context, resources = info.context, info.context.resources
+    by = context.caller.require_user()
+    current, _ = await resources.streams.load(domain.Notification, notification_id)
+    if current.queued is None or not context.caller.may_see(
+        current.queued.user_id, Role.STAFF, Role.ADMIN
+    ):
+        raise NotFound("Notification", notification_id, path=["id"])
+    return await resources.commands.run(
+        context,
+        domain.Notification,
+        notification_id,
+        lambda notification: notification.resend(by),
+        operation="resendNotification",
+        body=notification_id,
+        idempotency_key=key,
+        effects=lambda state, events: delivery_timers(state, events, context.clock()),
+    )
+
+
+def _of_users(
+    info: Info, page: Page
+) -> Callable[[Sequence[str]], Awaitable[Mapping[str, list[Row]]]]:
+    reads = info.context.resources.reads
+
+    async def load(user_ids: Sequence[str]) -> Mapping[str, list[Row]]:
+        return await reads.of_users(user_ids, page)
+
+    return load
+
+
+SCHEMA = build_schema(query=Query, mutation=Mutation, types=[Order, User])
