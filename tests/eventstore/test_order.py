@@ -1,0 +1,110 @@
+"""The order of the log: a reader cannot overtake a writer, however slow, in any process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import psycopg
+import pytest
+
+from eventstore import Append, Effect, EffectRefused, EventStore
+from tests.support.faults import counting
+from tests.support.shelf import BoxPlaced, metadata, open_shelf
+
+SLOW = Effect("SELECT pg_sleep(0.02)")
+
+
+async def follow(store: EventStore, count: int) -> list[int]:
+    seen: list[int] = []
+    async for page in store.tail(0):
+        seen += [event.position for event in page]
+        if len(seen) >= count:
+            break
+    return seen
+
+
+@pytest.mark.slow
+async def test_a_tailing_reader_misses_nothing_and_sees_nothing_twice(store: EventStore) -> None:
+    """Two stores write, slowly, fast and in vain; a third reads."""
+    with psycopg.connect(store.conninfo) as connection:
+        connection.execute("CREATE TABLE once (n int UNIQUE)")
+        connection.execute("INSERT INTO once VALUES (1)")
+    in_vain = [SLOW, Effect("INSERT INTO once VALUES (1)")]
+    refused = 0
+
+    async def write(writer: EventStore, name: str) -> None:
+        nonlocal refused
+        for n in range(15):
+            effects = [SLOW] if n % 3 == 0 else in_vain if n % 3 == 1 else []
+            append = Append(f"{name}_{n}", [BoxPlaced("x")] * (n % 4 + 1))
+            try:
+                await writer.append(append, metadata=metadata(), effects=effects)
+            except EffectRefused:
+                refused += 1
+
+    written = 4 * sum(n % 4 + 1 for n in range(15) if n % 3 != 1)
+    async with (
+        asyncio.timeout(30),
+        open_shelf(store.conninfo) as other,
+        open_shelf(store.conninfo) as reader,
+    ):
+        with counting(store.conninfo) as wrong:
+            seen, *_ = await asyncio.gather(
+                follow(reader, written),
+                write(store, "a"),
+                write(store, "b"),
+                write(other, "c"),
+                write(other, "d"),
+            )
+    assert refused == 20
+    assert seen == list(range(1, written + 1))
+    assert wrong == []
+
+
+@pytest.mark.slow
+async def test_positions_have_no_gaps_over_processes(store: EventStore) -> None:
+    count, names = 100, ("p", "q", "r")
+    with counting(store.conninfo) as wrong:
+        processes = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.support.shelf_writer"),
+                *(store.conninfo, name, str(count)),
+                stdout=asyncio.subprocess.PIPE,
+            )
+            for name in names
+        ]
+        following = asyncio.create_task(follow(store, count * len(names)))
+        async with asyncio.timeout(60):
+            outputs = await asyncio.gather(*(process.communicate() for process in processes))
+            seen = await following
+    acknowledged = {
+        int(line.split()[0]): line.split()[1]
+        for out, _ in outputs
+        for line in out.decode().split("\n")
+        if line
+    }
+    assert [process.returncode for process in processes] == [0, 0, 0]
+    assert wrong == []
+    assert seen == list(range(1, len(seen) + 1))
+    log = await store.read(0, limit=10_000)
+    assert [event.position for event in log] == list(range(1, len(log) + 1))
+    stored = {event.position: event.event.place for event in log if event.stream != "shared"}
+    assert stored == acknowledged
+    assert len(stored) == count * len(names)
+    for stream in ("shared", *(f"own_{name}" for name in names)):
+        versions = [event.version for event in log if event.stream == stream]
+        assert versions == list(range(1, len(versions) + 1))
+
+
+async def test_counting_notices_a_log_that_is_written_out_of_order(database: str) -> None:
+    """The count itself: positions from a sequence, as many stores have them, do not pass it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE TABLE naive (position bigserial)")
+        with counting(database, "naive") as wrong, psycopg.connect(database) as slow:
+            slow.execute("INSERT INTO naive DEFAULT VALUES")
+            connection.execute("INSERT INTO naive DEFAULT VALUES")
+            async with asyncio.timeout(10):
+                while not wrong:
+                    await asyncio.to_thread(connection.execute, "SELECT 1")
+    assert wrong[0] == (1, 2)
