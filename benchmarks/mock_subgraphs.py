@@ -29,7 +29,7 @@ REVIEWS = [
         "user": f"u{n % 6}",
         "product": f"p{(n * 5) % 9}",
     }
-    for n in range(18)
+    for n in range(24)
 ]
 
 LINK = """

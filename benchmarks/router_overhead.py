@@ -144,9 +144,8 @@ def run(requests: int, connections: int) -> list[dict[str, Any]]:
             [sys.executable, "-m", "benchmarks.mock_subgraphs", str(subgraphs_port)]
         )
         router = subprocess.Popen(
-            [sys.executable, "-c", "from lonja.cli import main; main()", "router"]
-            + ["--supergraph", str(supergraph), "--router-config", str(config)]
-            + ["--port", str(port)],
+            [sys.executable, "-c", "from lonja.cli import main; main()", "router", "--supergraph"]
+            + [str(supergraph), "--router-config", str(config), "--port", str(port)],  # noqa: RUF005
             stderr=subprocess.DEVNULL,
         )
         try:

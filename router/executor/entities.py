@@ -129,8 +129,14 @@ class _Sender:
                 continue
             if rewrite is not None:
                 rewrite(entity)
+            typename = entity.pop("__typename", None)  # the one key that most objects have
             for value in objects:
-                merge(value, entity)
+                if typename is not None:
+                    value["__typename"] = typename
+                if value.keys().isdisjoint(entity):
+                    value.update(entity)
+                else:
+                    merge(value, entity)
         if wrong:
             reason = f"`{call.call.alias}` has elements that are no objects"
             self._call_failed(state, call, SubgraphMalformedResponse(service, reason), wrong)

@@ -14,6 +14,9 @@ def merge(target: JsonObject, source: JsonObject) -> None:
     were: what is there may already be the place of other merges. `source` is used up: its parts
     become parts of `target`, also of several targets when one entity stands at several places.
     """
+    if target.keys().isdisjoint(source):
+        target.update(source)
+        return
     for key, value in source.items():
         present = target.get(key)
         if present is None:

@@ -27,6 +27,7 @@ class Place:
 def compile_walk(path: Path) -> Walk:
     """A function from a root to all objects at `path`, in order.
 
+    A list that stands at several places, because one entity was merged there, is looked at once.
     Whatever is not of the kind the path expects (null, a string where an object should be) ends the
     walk there silently: completing the answer reports it.
     """
@@ -81,11 +82,10 @@ def _key_step(key: str) -> Step:
 
 def _list_step(key: str, depth: int) -> Step:
     def step(objects: list[JsonObject]) -> list[JsonObject]:
-        items: list[Any] = []
-        for owner in objects:
-            value = owner.get(key)
-            if type(value) is list:
-                items += value
+        lists = [value for owner in objects if type(value := owner.get(key)) is list]
+        if len(lists) > 1:
+            lists = list({id(value): value for value in lists}.values())
+        items: list[Any] = [item for value in lists for item in value]
         for _ in range(depth - 1):
             items = [item for inner in items if type(inner) is list for item in inner]
         return [item for item in items if type(item) is dict]
@@ -94,7 +94,7 @@ def _list_step(key: str, depth: int) -> Step:
 
 
 def places(path: Path, root: JsonObject) -> Iterator[Place]:
-    """The same objects in the same order, with their paths and ancestors; slower."""
+    """All places of these objects in order, with paths and ancestors; slower."""
     yield from _places(path, 0, root, (), ())
 
 

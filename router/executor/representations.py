@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -21,8 +22,25 @@ Targets: TypeAlias = list[list[JsonObject]]
 """For each representation the objects it stands for, in order."""
 Build: TypeAlias = Callable[[list[JsonObject]], tuple[list[JsonObject], Targets]]
 Key: TypeAlias = Any
-Builder: TypeAlias = Callable[[JsonObject], tuple[Key, JsonObject] | None]
-"""From an object to a key that equal representations share, and the representation."""
+
+
+Take: TypeAlias = Callable[[JsonObject], Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Builder:
+    """How objects of one type are represented.
+
+    Equal representations have equal keys. `key` raises KeyError or _Impossible where a required
+    member is absent; `representation` is only asked where `key` was found.
+    """
+
+    key: Callable[[JsonObject], Key]
+    representation: Callable[[JsonObject], JsonObject]
+    take: Take | None = None
+    """Where it consists of leaves: the leaf, or the tuple of them. Raises KeyError."""
+    leaves: int = 0
+
 
 _PLAIN: Final = frozenset({str, int, type(None)})
 """Kinds that compare as JSON does; `True == 1` and `1.0 == 1` do not."""
@@ -38,7 +56,14 @@ def compile_representations(call: EntityCall) -> Build:
     Objects of a type no fragment matches, and objects that lack a required member, are left out.
     """
     builders = _builders_by_type(call.requires, call.input_rewrites)
-    several = len({id(builder) for builder in builders.values()}) > 1
+    kinds = list({id(builder): builder for builder in builders.values()}.values())
+    if len(kinds) == 1 and kinds[0].take is not None:
+        return _build_one_kind(frozenset(builders), kinds[0], kinds[0].take)
+    return _build_kinds(builders)
+
+
+def _build_kinds(builders: Mapping[str, Builder]) -> Build:
+    """For several kinds of representations, or nested ones."""
 
     def build(objects: list[JsonObject]) -> tuple[list[JsonObject], Targets]:
         representations: list[JsonObject] = []
@@ -48,16 +73,44 @@ def compile_representations(call: EntityCall) -> Build:
             typename = value.get("__typename")
             if type(typename) is not str or (builder := builders.get(typename)) is None:
                 continue
-            built = builder(value)
-            if built is None:
+            try:
+                key = (id(builder), builder.key(value))
+            except (KeyError, _Impossible):
                 continue
-            key, representation = built
-            if several:
-                key = (representation["__typename"], key)
             index = seen.get(key)
             if index is None:
                 seen[key] = len(targets)
-                representations.append(representation)
+                representations.append(builder.representation(value))
+                targets.append([value])
+            else:
+                targets[index].append(value)
+        return representations, targets
+
+    return build
+
+
+def _build_one_kind(types: frozenset[str], builder: Builder, take: Take) -> Build:
+    """The usual case, in one loop: leaves of objects that are all represented alike."""
+    single, plain, representation = builder.leaves == 1, _PLAIN.issuperset, builder.representation
+
+    def build(objects: list[JsonObject]) -> tuple[list[JsonObject], Targets]:
+        representations: list[JsonObject] = []
+        targets: Targets = []
+        seen: dict[Key, int] = {}
+        find = seen.get
+        for value in objects:
+            try:
+                if value["__typename"] not in types:
+                    continue
+                key = take(value)
+            except (KeyError, TypeError):
+                continue
+            if type(key) is not str and (single or not plain(map(type, key))):
+                key = _key_of(key)
+            index = find(key)
+            if index is None:
+                seen[key] = len(targets)
+                representations.append(representation(value))
                 targets.append([value])
             else:
                 targets[index].append(value)
@@ -99,10 +152,10 @@ def _compile_builder(typename: str, selections: tuple[RequiredSelection, ...]) -
     leaves = [item for item in fields if isinstance(item, RequiredField) and not item.selections]
     if len(leaves) != len(fields):
         return _nested_builder(typename, fields)
+    if not leaves:
+        return Builder(lambda value: None, lambda value: {"__typename": typename})
     if len(leaves) == 1:
         return _single_builder(typename, leaves[0].name, leaves[0].source)
-    if not leaves:
-        return lambda value: (None, {"__typename": typename})
     return _leaves_builder(typename, leaves)
 
 
@@ -111,44 +164,43 @@ def _is_typename(selection: RequiredSelection) -> bool:
 
 
 def _single_builder(typename: str, name: str, source: str) -> Builder:
-    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
-        try:
-            leaf = value[source]
-        except KeyError:
-            return None
-        key = leaf if type(leaf) in _PLAIN else orjson.dumps(leaf)
-        return key, {"__typename": typename, name: leaf}
-
-    return build
+    return Builder(
+        lambda value: _key_of(value[source]),
+        lambda value: {"__typename": typename, name: value[source]},
+        itemgetter(source),
+        1,
+    )
 
 
 def _leaves_builder(typename: str, leaves: list[RequiredField]) -> Builder:
     names = tuple(leaf.name for leaf in leaves)
     take = itemgetter(*(leaf.source for leaf in leaves))
-    plain = _PLAIN.issuperset
 
-    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
-        try:
-            taken = take(value)
-        except KeyError:
-            return None
-        representation: JsonObject = {"__typename": typename}
-        representation.update(zip(names, taken, strict=True))
-        return (taken if plain(map(type, taken)) else orjson.dumps(taken)), representation
+    def representation(value: JsonObject) -> JsonObject:
+        made: JsonObject = {"__typename": typename}
+        made.update(zip(names, take(value), strict=True))
+        return made
 
-    return build
+    return Builder(lambda value: _key_of(take(value)), representation, take, len(leaves))
+
+
+def _key_of(taken: Any) -> Key:
+    """A leaf or a tuple of leaves as a key that is equal only where JSON is."""
+    if type(taken) is tuple:
+        return taken if _PLAIN.issuperset(map(type, taken)) else orjson.dumps(taken)
+    return taken if type(taken) in _PLAIN else orjson.dumps(taken)
 
 
 def _nested_builder(typename: str, selections: list[RequiredSelection]) -> Builder:
-    def build(value: JsonObject) -> tuple[Key, JsonObject] | None:
-        representation: JsonObject = {"__typename": typename}
-        try:
-            _fill(representation, value, selections)
-        except _Impossible:
-            return None
-        return orjson.dumps(representation, option=orjson.OPT_SORT_KEYS), representation
+    def representation(value: JsonObject) -> JsonObject:
+        made: JsonObject = {"__typename": typename}
+        _fill(made, value, selections)
+        return made
 
-    return build
+    return Builder(
+        lambda value: orjson.dumps(representation(value), option=orjson.OPT_SORT_KEYS),
+        representation,
+    )
 
 
 def _fill(out: JsonObject, value: JsonObject, selections: Iterable[RequiredSelection]) -> None:

@@ -77,8 +77,8 @@ class ActorSigner:
         issued = int(now)
         expires = issued + self._lifetime_seconds
         token_end = claims.get("exp")
-        if isinstance(token_end, (int, float)) and token_end > issued:
-            expires = min(expires, int(token_end) + 1)
+        if isinstance(token_end, (int, float)):
+            expires = min(expires, max(int(token_end), issued) + 1)
         payload = {name: claims[name] for name in self._claims if name in claims}
         payload["iat"], payload["exp"] = issued, expires
         text = base64.urlsafe_b64encode(orjson.dumps(payload)).rstrip(b"=")

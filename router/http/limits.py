@@ -47,10 +47,9 @@ def check_text(text: str, limits: Limits) -> None:
         )
     if len(text) < limits.tokens_max and len(text) < NESTING_MAX:
         return
-    tokens = depth = 0
-    for match in _TOKEN.finditer(text):
+    depth = 0
+    for tokens, match in enumerate(_TOKEN.finditer(text), 1):
         first = match.group()[0]
-        tokens += 1
         if tokens > limits.tokens_max:
             raise OperationLimitExceeded("tokens_max", "tokens", None, limits.tokens_max)
         if first in "{[(":
