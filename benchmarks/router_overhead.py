@@ -143,10 +143,10 @@ def run(requests: int, connections: int) -> list[dict[str, Any]]:
         mock = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.mock_subgraphs", str(subgraphs_port)]
         )
+        command = ["-c", "from lonja.cli import main; main()", "router"]
+        options = ["--supergraph", str(supergraph), "--router-config", str(config)]
         router = subprocess.Popen(
-            [sys.executable, "-c", "from lonja.cli import main; main()", "router", "--supergraph"]
-            + [str(supergraph), "--router-config", str(config), "--port", str(port)],  # noqa: RUF005
-            stderr=subprocess.DEVNULL,
+            [sys.executable, *command, *options, "--port", str(port)], stderr=subprocess.DEVNULL
         )
         try:
             until_answered(f"http://127.0.0.1:{port}/ready")
