@@ -154,6 +154,7 @@ class FakeProvider:
         self, *, order_ids: Sequence[str] | None, after: str, limit: int
     ) -> Sequence[StatementLine]:
         """The books, by key."""
+        await self._arrive("statement")
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT key, order_id, currency, authorized, captured, refunded, voided"

@@ -79,6 +79,6 @@ class PaymentProvider(Protocol):
     ) -> Sequence[StatementLine]:
         """What the provider holds and took, by authorisation, in the order of keys above `after`.
 
-        Only for these orders, unless `order_ids` is None.
+        Only for these orders, unless `order_ids` is None. Raises OutcomeUnknown.
         """
         ...

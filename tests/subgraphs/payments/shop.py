@@ -19,7 +19,7 @@ from tests.support.running import Clock, Running, running
 STAFF = {"user": "usr_staff", "roles": [Role.STAFF]}
 
 
-def order_id(name: str) -> str:
+def order_id(name: str = "one") -> str:
     return derived_id("ord", name)
 
 
