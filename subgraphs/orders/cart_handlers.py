@@ -31,11 +31,13 @@ from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import InvalidValue, NotFound, Refusal, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.types import Receipt
+from subgraphs.shared.ids import is_id
 from subgraphs.shared.money import Money, exponent
 
 ACTS_FOR_OTHERS = (Role.STAFF, Role.ADMIN)
 SEES_OTHERS = (Role.STAFF, Role.AUDITOR, Role.OPERATOR, Role.ADMIN)
 BATCH_LINES_MAX = 200
+NAME_CHARACTERS_MAX = 100
 ATTEMPTS_MAX = 20
 """Times a change without an expected version is decided anew because another was faster."""
 
@@ -134,12 +136,17 @@ class CartHandlers:
         TooManyLines (of one call), for which nothing is done at all.
         """
         context.caller.require_user()
+        check_exists("cart", cart_id, "crt", path=["cartId"])
         if not 1 <= len(wanted) <= BATCH_LINES_MAX:
             raise TooManyLines(len(wanted), BATCH_LINES_MAX, path=["lines"])
         await self._freshness.follow(context)
         offers = await self._catalogue.find(
-            ids=[line.variant_id for line in wanted if line.variant_id],
-            skus=[line.sku for line in wanted if line.sku],
+            ids=[
+                line.variant_id
+                for line in wanted
+                if line.variant_id and is_id(line.variant_id, "var")
+            ],
+            skus=[line.sku for line in wanted if line.sku and is_name(line.sku)],
         )
         known = {o.variant_id: o for o in offers} | {o.sku: o for o in offers}
         for attempt in range(1, ATTEMPTS_MAX + 1):
@@ -178,7 +185,8 @@ class CartHandlers:
         await self._check(context, cart_id)
         variant_id = named.variant_id
         if named.named and variant_id is None:
-            offers = await self._catalogue.find(skus=[named.named])
+            skus = [named.named] if is_name(named.named) else []
+            offers = await self._catalogue.find(skus=skus)
             if not offers:
                 raise UnknownVariant(named.named)
             variant_id = offers[-1].variant_id
@@ -212,6 +220,7 @@ class CartHandlers:
     async def _check(self, context: Context, cart_id: str) -> None:
         """Before anything is said of a cart, whether the caller may know of it."""
         context.caller.require_user()
+        check_exists("cart", cart_id, "crt", path=["cartId"])
         cart, _ = await self._streams.load(Cart, cart_id)
         self._must_reach(context.caller, cart)
 
@@ -219,6 +228,17 @@ class CartHandlers:
     def _must_reach(caller: Caller, cart: Cart) -> None:
         if not cart.customer_id or not caller.may_see(cart.customer_id, *ACTS_FOR_OTHERS):
             raise NotFound("cart", cart.id, path=["cartId"])
+
+
+def check_exists(thing: str, thing_id: str, prefix: str, *, path: Sequence[str]) -> None:
+    """Raises NotFound for what is no id of such a thing: nothing can be stored under it."""
+    if not is_id(thing_id, prefix):
+        raise NotFound(thing, thing_id, path=path)
+
+
+def is_name(text: str | None) -> bool:
+    """Whether something may be called so: printable, and not endless."""
+    return bool(text) and len(text or "") <= NAME_CHARACTERS_MAX and (text or "").isprintable()
 
 
 def _set_all(
@@ -268,8 +288,8 @@ def _refused(cart_id: str, line: WantedLine, why: Refusal) -> CartLineRefused:
         discount = None
     return CartLineRefused(
         cart_id=cart_id,
-        variant_id=line.variant_id and line.variant_id[:NAME_CHARACTERS_MAX],
-        sku=line.sku and line.sku[:NAME_CHARACTERS_MAX],
+        variant_id=_shown(line.variant_id),
+        sku=_shown(line.sku),
         quantity=line.quantity,
         discount_minor=discount,
         code=why.code,
@@ -277,5 +297,8 @@ def _refused(cart_id: str, line: WantedLine, why: Refusal) -> CartLineRefused:
     )
 
 
-NAME_CHARACTERS_MAX = 100
-"""Characters kept of what a client called a variant that there is not."""
+def _shown(text: str | None) -> str | None:
+    """As much of what a client called a variant as a log and a database can hold."""
+    if text is None:
+        return None
+    return "".join(c if c.isprintable() else "�" for c in text)[:NAME_CHARACTERS_MAX]

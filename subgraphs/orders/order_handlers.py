@@ -13,7 +13,7 @@ from eventstore import ANY, NO_STREAM, Append, EventStore, IdempotencyKeyReused,
 from eventstore import WrongExpectedVersion as WrongVersion
 from subgraphs.orders import answers
 from subgraphs.orders.cart import Cart, CartLine
-from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS
+from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS, check_exists
 from subgraphs.orders.catalogue import Catalogue, Rate
 from subgraphs.orders.freshness import Freshness
 from subgraphs.orders.order import (
@@ -109,6 +109,7 @@ class OrderHandlers:
             wish.expected_amount, wish.expected_currency, path=["input", "expectedTotal", "amount"]
         )
         _check_token(wish.payment_method_token)
+        check_exists("cart", wish.cart_id, "crt", path=["input", "cartId"])
         cart, version = await self._streams.load(Cart, wish.cart_id)
         if not cart.customer_id or not context.caller.may_see(cart.customer_id, *ACTS_FOR_OTHERS):
             raise NotFound("cart", wish.cart_id, path=["input", "cartId"])
@@ -168,6 +169,7 @@ class OrderHandlers:
         Raises NotFound, VersionChanged, NotCancellable, InvalidPlacement, KeyReused.
         """
         caller = context.caller.require_user()
+        check_exists("order", order_id, "ord", path=["orderId"])
         order, version = await self._streams.load(Order, order_id)
         owner = order.terms.customer_id if order.terms else None
         if owner is None or not context.caller.may_see(owner, *ACTS_FOR_OTHERS):
@@ -197,6 +199,7 @@ class OrderHandlers:
         Raises NotFound, NothingToResume, InvalidPlacement, KeyReused, Unauthenticated, Forbidden.
         """
         caller = context.caller.require_role("resume a placement", *RESUMES)
+        check_exists("order", order_id, "ord", path=["orderId"])
         order, _ = await self._streams.load(Order, order_id)
         if order.terms is None:
             raise NotFound("order", order_id, path=["orderId"])
@@ -262,7 +265,7 @@ class OrderHandlers:
         appended = told.appended
         if appended is None:
             appended = await self._store.append(
-                (),
+                Append(order_id, ()),
                 metadata=metadata,
                 idempotency=self._commands.idempotency(
                     context, idempotency_key, operation, {"orderId": order_id, "reason": reason}
@@ -270,7 +273,6 @@ class OrderHandlers:
                 outcome=f"{metadata.command_id} {order_id}".encode(),
             )
         receipt = self._commands.receipt(appended, order_id, metadata.command_id)
-        receipt.version = receipt.version or loaded.version
         return OrderDone(loaded.state, loaded.version, told.state, receipt)
 
     async def _rate(self, cart: Cart, option_id: str) -> Rate:
@@ -341,7 +343,11 @@ def _check_token(token: str) -> None:
 
 def _reason(text: str) -> str:
     reason = text.strip()
-    if not reason or len(reason) > REASON_CHARACTERS_MAX or "\0" in reason:
+    if (
+        not reason
+        or len(reason) > REASON_CHARACTERS_MAX
+        or not all(character.isprintable() or character in "\n\t" for character in reason)
+    ):
         raise InvalidPlacement(
             f"say why, in 1 to {REASON_CHARACTERS_MAX} characters", path=["reason"]
         )

@@ -70,7 +70,8 @@ class PlacementProcess:
         outcome: bytes = b"",
         order_version: ExpectedVersion = ANY,
     ) -> Told:
-        """Have the placement of this order decide.
+        """Have the placement of this order decide. `outcome` is for commands of clients, whose
+        receipt also says where the order's stream stands.
 
         Raises NotCancellable and NothingToResume, and what the store raises; WrongExpectedVersion
         only when the order is not at `order_version`, or others were faster every time.
@@ -84,7 +85,7 @@ class PlacementProcess:
                 return Told(before, (), None)
             told = order_events(decided.state, decided.events)
             appends = [Append(stream, decided.events, version)]
-            if told:
+            if told or outcome:
                 appends.append(Append(order_id, told, order_version))
             try:
                 appended = await self._store.append(

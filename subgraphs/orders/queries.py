@@ -7,7 +7,7 @@ from enum import Enum
 
 import strawberry
 
-from subgraphs.orders.cart_handlers import SEES_OTHERS
+from subgraphs.orders.cart_handlers import SEES_OTHERS, is_name
 from subgraphs.orders.placement import Rejection
 from subgraphs.orders.reads import (
     BY_POSITION,
@@ -148,8 +148,9 @@ class Query:
             found = await visible_order(info, str(id))
             agrees = number is None or (found is not None and found.number == number.upper())
             return found if agrees else None
-        if number is None:
+        if not is_name(number):
             return None
+        assert number is not None
         view = await info.context.resources.reads.order_by_number(number)
         if view is None or not info.context.caller.may_see(view.customer_id, *SEES_OTHERS):
             return None
@@ -230,7 +231,9 @@ class Query:
         info.context.caller.require_role("see all carts", *SEES_OTHERS)
         page = read_page(first, after, BY_POSITION)
         rows = await info.context.resources.reads.refused_lines(
-            page, code=reason, cart_id=None if cart_id is None else str(cart_id)
+            page,
+            code=_searched(reason),
+            cart_id=None if cart_id is None else _searched(str(cart_id)),
         )
         return Connection.of(rows, page, BY_POSITION, RefusedLine.of)
 
@@ -241,13 +244,18 @@ def _filter(where: OrderWhere | None, customer_id: str | None = None) -> OrderFi
     asked_for = None if where.customer_id is None else str(where.customer_id)
     return OrderFilter(
         status=None if where.status is None else [status.value for status in where.status],
-        customer_id=customer_id or asked_for,
+        customer_id=customer_id or _searched(asked_for),
         placed_after=where.placed_after,
         placed_before=where.placed_before,
         reason=None if where.rejection is None else [reason.value for reason in where.rejection],
         needs_operator=where.needs_operator,
-        search=where.search,
+        search=_searched(where.search),
     )
+
+
+def _searched(text: str | None) -> str | None:
+    """What may be searched for. What nothing can be called becomes "", which nothing is."""
+    return text if text is None or is_name(text) else ""
 
 
 def _wants_count(info: Info) -> bool:

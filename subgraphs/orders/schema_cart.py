@@ -14,6 +14,7 @@ from subgraphs.orders.pricing import line_amount_minor
 from subgraphs.orders.schema_common import DeliveryAddress, DestinationType, Info, ProductVariant
 from subgraphs.orders.views import CartView
 from subgraphs.shared.graphql import CurrencyCode, MoneyType, Node, field
+from subgraphs.shared.ids import is_id
 
 if TYPE_CHECKING:
     from subgraphs.orders.schema_order import Order
@@ -150,6 +151,8 @@ class Cart(Node):
 
 async def visible_cart(info: Info, cart_id: str) -> Cart | None:
     """The cart, if there is one and the caller may see it."""
+    if not is_id(cart_id, "crt"):
+        return None
     view = await info.context.loader(info.context.resources.reads.carts).load(cart_id)
     if view is None or not info.context.caller.may_see(view.customer_id, *SEES_OTHERS):
         return None

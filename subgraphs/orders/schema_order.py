@@ -17,6 +17,7 @@ from subgraphs.orders.schema_cart import Cart, visible_cart
 from subgraphs.orders.schema_common import DeliveryAddress, DestinationType, Info, ProductVariant
 from subgraphs.orders.views import LineView, OrderView, Row
 from subgraphs.shared.graphql import CountedConnection, MoneyType, Node, field
+from subgraphs.shared.ids import is_id
 from subgraphs.shared.paging import read_page
 
 
@@ -123,6 +124,8 @@ class OrderLine:
         info: Info,
         id: strawberry.ID,  # noqa: A002
     ) -> OrderLine | None:
+        if not is_id(str(id), "lin"):
+            return None
         found = await info.context.loader(info.context.resources.reads.lines).load(str(id))
         if found is None or not info.context.caller.may_see(found[1], *SEES_OTHERS):
             return None
@@ -278,7 +281,7 @@ class User:
         self, info: Info, first: int, after: str | None = None
     ) -> CountedConnection[Order]:
         page = read_page(first, after, NEWEST)
-        if not info.context.caller.may_see(str(self.id), *SEES_OTHERS):
+        if not _sees(info, str(self.id)):
             return CountedConnection.of([], page, NEWEST, _order)
         reads = info.context.resources.reads
 
@@ -291,15 +294,21 @@ class User:
 
     @field("The newest cart that is still open. Only they and staff see it.")
     async def active_cart(self, info: Info) -> Cart | None:
-        if not info.context.caller.may_see(str(self.id), *SEES_OTHERS):
+        if not _sees(info, str(self.id)):
             return None
         loader = info.context.loader(info.context.resources.reads.active_carts)
         view = await loader.load(str(self.id))
         return None if view is None else Cart.of(view)
 
 
+def _sees(info: Info, user_id: str) -> bool:
+    return is_id(user_id, "usr") and info.context.caller.may_see(user_id, *SEES_OTHERS)
+
+
 async def visible_order(info: Info, order_id: str) -> Order | None:
     """The order, if there is one and the caller may see it."""
+    if not is_id(order_id, "ord"):
+        return None
     view = await info.context.loader(info.context.resources.reads.orders).load(order_id)
     if view is None or not info.context.caller.may_see(view.customer_id, *SEES_OTHERS):
         return None
