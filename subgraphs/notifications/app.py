@@ -4,6 +4,7 @@ Settings, all optional:
     smtp_host, smtp_port, smtp_user, smtp_password, smtp_starttls     a mail server
     mailbox_dir     without one: the Maildir folder that mail is put in (default: ./mailbox)
     sender          the address that mail comes from
+    timer_poll_seconds      how often mail that is due is looked for
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
 from projections import ReadModels, TimerRunner
+from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
 from subgraphs.notifications.events import EVENTS
 from subgraphs.notifications.reactions import TABLES, OrderNews, Recipients
@@ -45,7 +47,14 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
         resources=NotificationsResources(commands, streams, NotificationReads(reads)),
         projections=[Notifications()],
         reactors=[Recipients(store), OrderNews(store, streams, context.clock)],
-        background=[TimerRunner(store, delivery.fire, clock=context.clock)],
+        background=[
+            TimerRunner(
+                store,
+                delivery.fire,
+                clock=context.clock,
+                poll_seconds=context.settings.get("timer_poll_seconds", POLL_SECONDS),
+            )
+        ],
         tables=TABLES,
     )
 

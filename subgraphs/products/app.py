@@ -1,10 +1,14 @@
-"""The products service, put together. It has no settings of its own."""
+"""The products service, put together.
+
+Settings, all optional:
+    timer_poll_seconds      how often prices that are due are looked for
+"""
 
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
 from projections import ReadModels
-from projections.timers import TimerRunner
+from projections.timers import POLL_SECONDS, TimerRunner
 from subgraphs.products.category_handlers import CategoryHandlers
 from subgraphs.products.events import EVENTS
 from subgraphs.products.handlers import ProductHandlers
@@ -36,6 +40,13 @@ def build(context: ServiceContext) -> Service[ProductsResources]:
         schema=SCHEMA,
         resources=resources,
         projections=[Catalogue(), Categories()],
-        background=[TimerRunner(store, schedule.fire, clock=context.clock)],
+        background=[
+            TimerRunner(
+                store,
+                schedule.fire,
+                clock=context.clock,
+                poll_seconds=context.settings.get("timer_poll_seconds", POLL_SECONDS),
+            )
+        ],
         tables=EXTENSIONS + TABLES,
     )

@@ -40,7 +40,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def products(database: str, clock: Clock) -> AsyncIterator[Products]:
-    async with running(build, database, name="products", clock=clock) as service:
+    settings = {"timer_poll_seconds": 0.02}
+    async with running(build, database, name="products", settings=settings, clock=clock) as service:
         yield service
 
 
