@@ -11,6 +11,7 @@ from typing import Any
 
 from eventstore import ANY, NO_STREAM, Append, EventStore, IdempotencyKeyReused, Streams
 from eventstore import WrongExpectedVersion as WrongVersion
+from projections import Timers
 from subgraphs.orders import answers
 from subgraphs.orders.cart import Cart, CartLine
 from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS, check_exists
@@ -140,13 +141,16 @@ class OrderHandlers:
                     Append(placement_id_of(order_id), begun.events, NO_STREAM),
                     Append(wish.cart_id, closing, version),
                 ],
-                effects=timer_effects(
-                    Placement.initial(placement_id_of(order_id)),
-                    begun.state,
-                    begun.events,
-                    context.clock(),
-                    context.correlation_id,
-                ),
+                effects=[
+                    *timer_effects(
+                        Placement.initial(placement_id_of(order_id)),
+                        begun.state,
+                        begun.events,
+                        context.clock(),
+                        context.correlation_id,
+                    ),
+                    Timers().cancel_effect(wish.cart_id),
+                ],
                 **about,
             )
         except WrongVersion as error:

@@ -39,6 +39,8 @@ from subgraphs.orders.placement_requests import (
 )
 from subgraphs.orders.refusals import NotCancellable, NothingToResume
 
+ABANDONED_CODE = "authentication_abandoned"
+"""What payments says when the customer did not come back from the bank in time."""
 _ROUNDS_MAX = 16
 
 
@@ -127,7 +129,8 @@ def _reason_to_reject(state: Placement) -> Rejection | None:
     if state.stock is Stock.LOST and state.reserve_attempt >= RESERVE_ATTEMPTS_MAX:
         return Rejection.STOCK_LOST
     if state.money is Money.REFUSED:
-        return Rejection.PAYMENT_DECLINED
+        abandoned = state.decline_code == ABANDONED_CODE
+        return Rejection.PAYMENT_ABANDONED if abandoned else Rejection.PAYMENT_DECLINED
     if state.money is Money.VOIDED:
         return Rejection.PAYMENT_VOIDED if state.authorized_minor else Rejection.PAYMENT_ABANDONED
     if state.money is Money.AUTHORIZED and (

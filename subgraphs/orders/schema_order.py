@@ -268,7 +268,7 @@ class Order(Node):
         return MoneyType.minor(minor, self.view.currency)
 
 
-@strawberry.federation.type(keys=["id"], description="A person: their orders and their cart.")
+@strawberry.federation.type(keys=["id"])
 class User:
     id: strawberry.ID
 

@@ -24,7 +24,8 @@ from tests.subgraphs.orders.shop import (
 
 pytestmark = pytest.mark.slow
 
-LIST = """query ($first: Int!, $after: String, $where: OrderWhere, $sort: OrderSort! = PLACED_AT_DESC) {
+LIST = """query ($first: Int!, $after: String, $where: OrderWhere,
+    $sort: OrderSort! = PLACED_AT_DESC) {
   orders(first: $first, after: $after, where: $where, orderBy: $sort) {
     edges { cursor node { id number status total { amount }
       lines { id quantity variant { id sku } unitPrice { amount } }

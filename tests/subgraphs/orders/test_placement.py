@@ -231,6 +231,10 @@ def test_a_customer_has_less_time_at_the_bank_than_the_stock_is_held() -> None:
 
 
 def test_a_payment_given_up_at_the_bank_is_abandoned() -> None:
+    given_up = answers.Declined(
+        order_id=ORDER, payment_id="pay_1", decline_code="authentication_abandoned"
+    )
+    assert given(HELD, ACTION).when(given_up).state.reason == "PAYMENT_ABANDONED"
     assert given(HELD, ACTION).when(VOIDED).state.reason == "PAYMENT_ABANDONED"
 
 
