@@ -14,7 +14,7 @@ from eventstore import Recorded
 from projections import Cursor, Projection
 from subgraphs.orders import order_events as order
 from subgraphs.orders import placement_events as placement
-from subgraphs.orders.placement import ENDS_FIRM, FACTS, FIRM, phase_begun
+from subgraphs.orders.placement_phase import ENDS_FIRM, FACTS, FIRM, phase_begun
 
 _STATUS_AFTER: dict[type, str] = {
     order.OrderConfirmed: "CONFIRMED",

@@ -9,112 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
 from types import MappingProxyType
-from typing import Self, TypeVar, assert_never, get_args
+from typing import Self, TypeVar, assert_never
 
 from subgraphs.orders import placement_events as happened
-from subgraphs.orders.parts import PlacedLine, SentLine, Shortage
+from subgraphs.orders.parts import PlacedLine, Shortage
 from subgraphs.orders.placement_events import PlacementEvent, PlacementStarted
-
-
-class Goal(StrEnum):
-    PLACE = "PLACE"
-    REJECT = "REJECT"
-    CANCEL = "CANCEL"
-
-
-class Stock(StrEnum):
-    NONE = "NONE"
-    REQUESTED = "REQUESTED"
-    HELD = "HELD"
-    ALLOCATING = "ALLOCATING"
-    REFUSED = "REFUSED"
-    LOST = "LOST"
-    ALLOCATED = "ALLOCATED"
-    RELEASING = "RELEASING"
-    RELEASED = "RELEASED"
-
-
-class Money(StrEnum):
-    NONE = "NONE"
-    NOT_NEEDED = "NOT_NEEDED"
-    REQUESTED = "REQUESTED"
-    ACTION_REQUIRED = "ACTION_REQUIRED"
-    UNKNOWN = "UNKNOWN"
-    AUTHORIZED = "AUTHORIZED"
-    REFUSED = "REFUSED"
-    VOIDING = "VOIDING"
-    VOIDED = "VOIDED"
-
-
-class Goods(StrEnum):
-    NONE = "NONE"
-    REQUESTED = "REQUESTED"
-    CANCELLING = "CANCELLING"
-
-
-class Step(StrEnum):
-    """What the process can wait for. A capture waits under a name that adds its shipment."""
-
-    RESERVE = "RESERVE"
-    AUTHORIZE = "AUTHORIZE"
-    CUSTOMER = "CUSTOMER"
-    ALLOCATE = "ALLOCATE"
-    SHIP = "SHIP"
-    DISPATCH = "DISPATCH"
-    CAPTURE = "CAPTURE"
-    RELEASE = "RELEASE"
-    VOID = "VOID"
-    CANCEL_SHIPMENT = "CANCEL_SHIPMENT"
-    DEADLINE = "DEADLINE"
-
-
-class Rejection(StrEnum):
-    """Why an order was rejected."""
-
-    OUT_OF_STOCK = "OUT_OF_STOCK"
-    STOCK_LOST = "STOCK_LOST"
-    PAYMENT_DECLINED = "PAYMENT_DECLINED"
-    PAYMENT_ABANDONED = "PAYMENT_ABANDONED"
-    PAYMENT_VOIDED = "PAYMENT_VOIDED"
-    PAYMENT_MISMATCH = "PAYMENT_MISMATCH"
-    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
-
-
-class Parcel(StrEnum):
-    PLANNED = "PLANNED"
-    DISPATCHED = "DISPATCHED"
-    CAPTURING = "CAPTURING"
-    CAPTURE_FAILED = "CAPTURE_FAILED"
-    PAID = "PAID"
-    CANCELLED = "CANCELLED"
-
-
-STOCK_SETTLED = frozenset({Stock.NONE, Stock.REFUSED, Stock.LOST, Stock.RELEASED})
-"""Nothing is held and nothing can come to be held."""
-MONEY_SETTLED = frozenset({Money.NONE, Money.NOT_NEEDED, Money.REFUSED, Money.VOIDED})
-
-
-@dataclass(frozen=True, slots=True)
-class Shipment:
-    """`amount_minor` is what is to be captured for it."""
-
-    state: Parcel
-    lines: tuple[SentLine, ...] = ()
-    amount_minor: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """An answer that is outstanding. `token` names this sending of the request; a timer carries
-    it, and is ignored once the token is another one. Empty: parked, no timer acts on it.
-    """
-
-    token: str
-    resend: int = 0
-
+from subgraphs.orders.placement_phase import phase_after
+from subgraphs.orders.placement_states import (
+    Goal,
+    Goods,
+    Money,
+    Parcel,
+    Rejection,
+    Shipment,
+    Step,
+    Stock,
+    Wait,
+)
+from subgraphs.orders.placement_waits import (
+    capture_key,
+    customer_token,
+    deadline_token,
+    dispatch_token,
+    token_of,
+    wait_key,
+)
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -358,104 +278,3 @@ class Placement:
 
     def _heard(self, *keys: str) -> Placement:
         return replace(self, waits={k: w for k, w in self.waits.items() if k not in keys})
-
-
-FACTS: tuple[type[happened.Fact], ...] = get_args(happened.Fact)
-
-
-def phase_after(phase: str, event: PlacementEvent) -> str:
-    """Where the process stands after an event, operators aside. While what is held is given back,
-    and after the end, whatever else happens does not change it.
-    """
-    begun = phase_begun(event)
-    if begun is None:
-        return phase
-    if phase in FIRM and not isinstance(event, ENDS_FIRM):
-        return phase
-    return begun
-
-
-FIRM = ("COMPENSATING", "DONE")
-ENDS_FIRM = (happened.PlacementEnded, happened.CancellationWithdrawn)
-
-
-def phase_begun(event: PlacementEvent) -> str | None:
-    """The phase that an event begins; None if it begins none."""
-    match event:
-        case PlacementStarted() | happened.StockRequested(resend=0):
-            return "RESERVING_STOCK"
-        case happened.StockHeld():
-            return "AUTHORIZING_PAYMENT"
-        case happened.CustomerAwaited():
-            return "AWAITING_CUSTOMER"
-        case happened.PaymentAuthorized():
-            return "AUTHORIZING_PAYMENT"
-        case happened.AllocationRequested(resend=0):
-            return "CONFIRMING"
-        case happened.StockAllocated() | happened.CancellationWithdrawn():
-            return "FULFILLING"
-        case happened.CompensationStarted() | happened.CancellationStarted():
-            return "COMPENSATING"
-        case happened.PlacementEnded():
-            return "DONE"
-        case _:
-            return None
-
-
-def capture_key(shipment_id: str) -> str:
-    """The name a capture waits under: one for each shipment."""
-    return f"{Step.CAPTURE}/{shipment_id}"
-
-
-def wait_key(request: happened.Request) -> str:
-    """The name under which the answer to a request is awaited."""
-    match request:
-        case happened.StockRequested():
-            return Step.RESERVE
-        case happened.AuthorizationRequested():
-            return Step.AUTHORIZE
-        case happened.AllocationRequested():
-            return Step.ALLOCATE
-        case happened.ShipmentRequested():
-            return Step.SHIP
-        case happened.CaptureRequested(shipment_id=shipment_id):
-            return capture_key(shipment_id)
-        case happened.ReleaseRequested():
-            return Step.RELEASE
-        case happened.VoidRequested():
-            return Step.VOID
-        case happened.ShipmentCancellationRequested():
-            return Step.CANCEL_SHIPMENT
-        case _:
-            assert_never(request)
-
-
-def token_of(request: happened.Request) -> str:
-    """Names one sending of a request."""
-    return f"{request.request_id}#{request.resend}"
-
-
-def deadline_token(order_id: str) -> str:
-    return f"{order_id}:deadline"
-
-
-def customer_token(payment_id: str) -> str:
-    return f"{payment_id}:customer"
-
-
-def dispatch_token(shipment_id: str) -> str:
-    return f"{shipment_id}:dispatch"
-
-
-def deadline_of(event: PlacementEvent) -> tuple[Step, str, datetime] | None:
-    """For an event that begins a wait with a fixed end: the step, its token and that end."""
-    match event:
-        case PlacementStarted():
-            return Step.DEADLINE, deadline_token(event.order_id), event.deadline_at
-        case happened.CustomerAwaited():
-            return Step.CUSTOMER, customer_token(event.payment_id), event.until
-        case happened.ShipmentPlanned():
-            token = dispatch_token(event.shipment_id)
-            return Step.DISPATCH, token, event.dispatch_overdue_at
-        case _:
-            return None

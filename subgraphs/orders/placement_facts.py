@@ -11,9 +11,10 @@ from datetime import datetime
 from subgraphs.orders import answers
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.parts import SentLine
-from subgraphs.orders.placement import Goal, Money, Parcel, Placement, Step, Stock
+from subgraphs.orders.placement import Placement
 from subgraphs.orders.placement_events import PlacementEvent
 from subgraphs.orders.placement_requests import Policy
+from subgraphs.orders.placement_states import Goal, Money, Parcel, Step, Stock
 from subgraphs.orders.pricing import shipment_share
 
 _HELD_OR_ASKED = (Stock.REQUESTED, Stock.HELD, Stock.ALLOCATING, Stock.RELEASING)

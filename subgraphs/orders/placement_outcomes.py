@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from subgraphs.orders import order_events as order
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.order_events import OrderEvent
-from subgraphs.orders.placement import Placement, Rejection
+from subgraphs.orders.placement import Placement
 from subgraphs.orders.placement_events import PlacementEvent
+from subgraphs.orders.placement_states import Rejection
 
 
 def order_events(state: Placement, events: Sequence[PlacementEvent]) -> list[OrderEvent]:

@@ -11,15 +11,9 @@ from datetime import timedelta
 
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.parts import ShipmentLine, StockLine
-from subgraphs.orders.placement import (
-    Goods,
-    Money,
-    Parcel,
-    Placement,
-    Step,
-    Stock,
-    capture_key,
-)
+from subgraphs.orders.placement import Placement
+from subgraphs.orders.placement_states import Goods, Money, Parcel, Step, Stock
+from subgraphs.orders.placement_waits import capture_key
 
 RESERVATION_TTL_SECONDS = 15 * 60
 """How long inventory holds the stock: longer than a customer may take at the bank."""

@@ -14,19 +14,7 @@ from datetime import datetime
 
 from subgraphs.orders import answers
 from subgraphs.orders import placement_events as happened
-from subgraphs.orders.placement import (
-    MONEY_SETTLED,
-    STOCK_SETTLED,
-    Goal,
-    Goods,
-    Money,
-    Parcel,
-    Placement,
-    Rejection,
-    Step,
-    Stock,
-    capture_key,
-)
+from subgraphs.orders.placement import Placement
 from subgraphs.orders.placement_events import PlacementEvent
 from subgraphs.orders.placement_facts import fact_of
 from subgraphs.orders.placement_requests import (
@@ -37,6 +25,18 @@ from subgraphs.orders.placement_requests import (
     outstanding,
     request_for,
 )
+from subgraphs.orders.placement_states import (
+    MONEY_SETTLED,
+    STOCK_SETTLED,
+    Goal,
+    Goods,
+    Money,
+    Parcel,
+    Rejection,
+    Step,
+    Stock,
+)
+from subgraphs.orders.placement_waits import capture_key
 from subgraphs.orders.refusals import NotCancellable, NothingToResume
 
 ABANDONED_CODE = "authentication_abandoned"

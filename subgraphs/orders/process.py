@@ -27,11 +27,12 @@ from projections import Timers
 from subgraphs.orders import answers
 from subgraphs.orders.order import placement_id_of
 from subgraphs.orders.order_events import OrderEvent
-from subgraphs.orders.placement import Placement, deadline_of
+from subgraphs.orders.placement import Placement
 from subgraphs.orders.placement_events import PlacementEvent
 from subgraphs.orders.placement_outcomes import order_events
 from subgraphs.orders.placement_requests import Policy, resend_after
 from subgraphs.orders.placement_rules import decide
+from subgraphs.orders.placement_waits import deadline_of
 
 ATTEMPTS_MAX = 20
 """Times a message is decided anew because another one was faster."""

@@ -8,7 +8,7 @@ from enum import Enum
 import strawberry
 
 from subgraphs.orders.cart_handlers import SEES_OTHERS, is_name
-from subgraphs.orders.placement import Rejection
+from subgraphs.orders.placement_states import Rejection
 from subgraphs.orders.reads import (
     BY_POSITION,
     BY_SKU,

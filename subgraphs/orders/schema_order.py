@@ -11,7 +11,7 @@ import strawberry
 from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS, SEES_OTHERS
 from subgraphs.orders.order_handlers import RESUMES
 from subgraphs.orders.parts import Shortage
-from subgraphs.orders.placement import Rejection
+from subgraphs.orders.placement_states import Rejection
 from subgraphs.orders.reads import NEWEST
 from subgraphs.orders.schema_cart import Cart, visible_cart
 from subgraphs.orders.schema_common import DeliveryAddress, DestinationType, Info, ProductVariant

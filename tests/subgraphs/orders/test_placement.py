@@ -10,7 +10,6 @@ from subgraphs.orders import answers
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.order_events import OrderCompleted, OrderRejected
 from subgraphs.orders.parts import SentLine, Shortage
-from subgraphs.orders.placement import Goal, Money, Stock
 from subgraphs.orders.placement_requests import (
     RESENDS_BEFORE_ALERT,
     RESENDS_MAX,
@@ -18,6 +17,7 @@ from subgraphs.orders.placement_requests import (
     Policy,
     resend_after,
 )
+from subgraphs.orders.placement_states import Goal, Money, Stock
 from subgraphs.orders.refusals import NotCancellable, NothingToResume
 from tests.subgraphs.orders.given import (
     ACTION,
