@@ -84,7 +84,7 @@ class Executor:
             self._schema,
             prepared,
             context_value=context,
-            variable_values=dict(variables) if variables else None,
+            variable_values=_own(variables) if variables else None,
             operation_name=operation_name,
         )
         if inspect.isawaitable(result):
@@ -104,6 +104,18 @@ class Executor:
         except GraphQLError as error:
             return [error]
         return validate(self._schema, document) or document
+
+
+def _own(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables, with representations that may be changed: strawberry takes `__typename` out
+    of them, and a caller in this process keeps what it passed.
+    """
+    return {
+        name: [dict(item) if isinstance(item, dict) else item for item in value]
+        if isinstance(value, list)
+        else value
+        for name, value in variables.items()
+    }
 
 
 def answer(result: ExecutionResult, context: RequestContext[Any]) -> dict[str, Any]:

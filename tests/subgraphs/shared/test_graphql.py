@@ -175,6 +175,14 @@ async def test_entities_are_loaded_in_one_batch() -> None:
     assert ctx.resources.asked == [[str(n) for n in range(50)]]
 
 
+async def test_the_callers_variables_are_left_alone() -> None:
+    variables = {"r": [{"__typename": "Thing", "id": "1"}]}
+    query = "query($r: [_Any!]!) { _entities(representations: $r) { ... on Thing { weight } } }"
+    for _ in range(2):
+        assert (await run(query, variables))["data"] == {"_entities": [{"weight": 1}]}
+    assert variables == {"r": [{"__typename": "Thing", "id": "1"}]}
+
+
 async def test_required_fields_come_by_their_graphql_names() -> None:
     answer = await run(
         "query($r: [_Any!]!) { _entities(representations: $r) { ... on Parcel { postage } } }",

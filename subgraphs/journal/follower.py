@@ -1,0 +1,189 @@
+"""Copies every service's events, private ones included, into one table: what auditors search.
+
+A table of its own, not a projection: its sources are the logs of others. Rows and checkpoint are
+written in one transaction; a row that is there already is left alone, so replicas may follow at the
+same time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+import structlog
+
+from eventstore import EventStoreError, Feed, FeedEvent
+from subgraphs.journal.redaction import redact
+
+log = structlog.get_logger("subgraphs.journal")
+
+BATCH_EVENTS_MAX = 500
+WAIT_SECONDS = 10.0
+RETRY_SECONDS_FIRST = 0.2
+RETRY_SECONDS_MAX = 5.0
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS public.journal_events (
+    service text NOT NULL,
+    position bigint NOT NULL,
+    id uuid NOT NULL,
+    stream text NOT NULL,
+    version bigint NOT NULL,
+    type text NOT NULL,
+    type_version integer NOT NULL,
+    data jsonb NOT NULL,
+    redacted text[] NOT NULL,
+    actor_kind text NOT NULL,
+    actor_id text NOT NULL,
+    on_behalf_of text,
+    ip text,
+    reason text,
+    command_id text NOT NULL,
+    correlation_id text NOT NULL,
+    causation_id text,
+    occurred_at timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL,
+    PRIMARY KEY (service, position)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS journal_events_by_id ON public.journal_events (id);
+CREATE INDEX IF NOT EXISTS journal_events_by_stream ON public.journal_events (stream, version);
+CREATE INDEX IF NOT EXISTS journal_events_by_time ON public.journal_events (recorded_at, id);
+CREATE INDEX IF NOT EXISTS journal_events_by_correlation
+    ON public.journal_events (correlation_id, recorded_at, id);
+CREATE INDEX IF NOT EXISTS journal_events_by_cause
+    ON public.journal_events (causation_id, recorded_at, id);
+CREATE INDEX IF NOT EXISTS journal_events_by_actor
+    ON public.journal_events (actor_id, recorded_at, id);
+CREATE INDEX IF NOT EXISTS journal_events_by_type
+    ON public.journal_events (type, recorded_at, id);
+CREATE TABLE IF NOT EXISTS public.journal_checkpoints (
+    service text PRIMARY KEY,
+    position bigint NOT NULL
+);
+"""
+
+_COLUMNS = (
+    "service, position, id, stream, version, type, type_version, data, redacted, actor_kind,"
+    " actor_id, on_behalf_of, ip, reason, command_id, correlation_id, causation_id, occurred_at,"
+    " recorded_at"
+)
+_ROW = ", ".join(["%s"] * len(_COLUMNS.split(",")))
+
+
+class Follower:
+    """Follows all feeds, each at its own pace. `feeds` is read when it starts."""
+
+    def __init__(self, conninfo: str, feeds: Mapping[str, Feed]) -> None:
+        self._conninfo, self._feeds = conninfo, feeds
+        self._tasks: list[asyncio.Task[None]] = []
+        self._positions: dict[str, int] = {}
+        self._moved = asyncio.Condition()
+
+    def positions(self) -> dict[str, int]:
+        """How far each service's log has been copied."""
+        return dict(self._positions)
+
+    def follows(self, service: str) -> bool:
+        """Whether this service's log is copied."""
+        return service in self._feeds
+
+    async def start(self) -> None:
+        """Begin to follow."""
+        self._tasks = [
+            asyncio.create_task(self._follow(name, feed), name=f"journal.{name}")
+            for name, feed in self._feeds.items()
+        ]
+
+    async def stop(self) -> None:
+        """Stop; what was copied stays, and the rest comes at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def wait_for(self, service: str, position: int, timeout_seconds: float) -> bool:
+        """Whether the copy of a service's log has come this far within the time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_seconds), self._moved:
+                await self._moved.wait_for(lambda: self._positions.get(service, 0) >= position)
+        return self._positions.get(service, 0) >= position
+
+    async def _follow(self, name: str, feed: Feed) -> None:
+        pause = RETRY_SECONDS_FIRST
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(
+                    self._conninfo, application_name=f"journal {name}"
+                ) as connection:
+                    await self._move(name, await _checkpoint(connection, name))
+                    while True:
+                        await self._copy(connection, name, feed)
+                        pause = RETRY_SECONDS_FIRST
+            except (EventStoreError, psycopg.Error, OSError) as error:
+                log.warning("journal waits", service=name, reason=str(error), seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(RETRY_SECONDS_MAX, pause * 2)
+
+    async def _copy(self, connection: psycopg.AsyncConnection[Any], name: str, feed: Feed) -> None:
+        """Copy one page; it waits for events where there are none."""
+        page = await feed.read(
+            self._positions[name], limit=BATCH_EVENTS_MAX, wait_seconds=WAIT_SECONDS
+        )
+        if page.position == self._positions[name]:
+            return
+        async with connection.transaction(), connection.cursor() as cursor:
+            await cursor.executemany(
+                f"INSERT INTO public.journal_events ({_COLUMNS}) VALUES ({_ROW})"
+                " ON CONFLICT (service, position) DO NOTHING",
+                [_row(name, event) for event in page.events],
+            )
+            await cursor.execute(
+                "INSERT INTO public.journal_checkpoints VALUES (%s, %s) ON CONFLICT (service)"
+                " DO UPDATE SET position = greatest("
+                "journal_checkpoints.position, excluded.position)",
+                (name, page.position),
+            )
+        await self._move(name, page.position)
+
+    async def _move(self, name: str, position: int) -> None:
+        async with self._moved:
+            self._positions[name] = position
+            self._moved.notify_all()
+
+
+async def _checkpoint(connection: psycopg.AsyncConnection[Any], name: str) -> int:
+    cursor = await connection.execute(
+        "SELECT position FROM public.journal_checkpoints WHERE service = %s", (name,)
+    )
+    row = await cursor.fetchone()
+    await connection.commit()
+    return 0 if row is None else int(row[0])
+
+
+def _row(service: str, event: FeedEvent) -> Sequence[object]:
+    metadata = event.metadata
+    data, redacted = redact(event.data)
+    return (
+        service,
+        event.position,
+        event.id,
+        event.stream,
+        event.version,
+        event.type,
+        event.type_version,
+        data,
+        redacted,
+        metadata.actor.kind,
+        metadata.actor.id,
+        metadata.actor.on_behalf_of,
+        metadata.client.ip if metadata.client else None,
+        metadata.reason,
+        metadata.command_id,
+        metadata.correlation_id,
+        metadata.causation_id,
+        metadata.occurred_at,
+        event.recorded_at,
+    )

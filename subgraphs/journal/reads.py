@@ -1,0 +1,128 @@
+"""Queries over the copied events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from projections import ReadModels
+from subgraphs.shared.paging import Keyset, Page
+
+CHAIN_MAX = 200
+"""How many causes of an event are followed back."""
+
+NEWEST = Keyset("recorded_at", "id", descending=True, cast="timestamptz", id_cast="uuid")
+OLDEST = Keyset("recorded_at", "id", cast="timestamptz", id_cast="uuid")
+BY_VERSION = Keyset("version", "version", cast="bigint", id_cast="bigint")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What events must be like; None is any."""
+
+    service: Sequence[str] | None = None
+    type: Sequence[str] | None = None
+    stream: str | None = None
+    actor_id: str | None = None
+    correlation_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+_CONDITIONS = {
+    "service": "service = ANY(%(service)s)",
+    "type": "type = ANY(%(type)s)",
+    "stream": "stream = %(stream)s",
+    "actor_id": "(actor_id = %(actor_id)s OR on_behalf_of = %(actor_id)s)",
+    "correlation_id": "correlation_id = %(correlation_id)s",
+    "since": "recorded_at >= %(since)s",
+    "until": "recorded_at < %(until)s",
+}
+
+
+class JournalReads:
+    """Rows by key for loaders, and pages of lists."""
+
+    def __init__(self, reads: ReadModels) -> None:
+        self._reads = reads
+
+    async def page(self, page: Page, where: Where) -> list[dict[str, Any]]:
+        """Events that match every given condition."""
+        given = {name: value for name in _CONDITIONS if (value := getattr(where, name)) is not None}
+        conditions = " AND ".join([page.condition, *(_CONDITIONS[name] for name in given)])
+        params = {
+            name: list(value) if name in ("service", "type") else value
+            for name, value in given.items()
+        }
+        return await self._reads.fetch(
+            f"SELECT * FROM public.journal_events WHERE {conditions}"
+            f" ORDER BY {page.order} LIMIT {page.limit}",
+            {**page.params, **params},
+        )
+
+    async def events(self, ids: Sequence[str]) -> dict[str, Row]:
+        """Events by id."""
+        rows = await self._reads.fetch(
+            "SELECT * FROM public.journal_events WHERE id = ANY(%s::uuid[])", (list(ids),)
+        )
+        return {str(row["id"]): row for row in rows}
+
+    async def consequences(self, ids: Sequence[str]) -> dict[str, list[Row]]:
+        """Events that each of these led to directly, oldest first."""
+        rows = await self._reads.fetch(
+            "SELECT * FROM public.journal_events WHERE causation_id = ANY(%s)"
+            " ORDER BY recorded_at, id",
+            (list(ids),),
+        )
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row["causation_id"], []).append(row)
+        return found
+
+    async def causes(self, event_id: str) -> list[dict[str, Any]]:
+        """The event's causes and itself, the first cause first; at most CHAIN_MAX."""
+        return await self._reads.fetch(
+            """
+            WITH RECURSIVE chain AS (
+                SELECT events.*, 0 AS distance FROM public.journal_events AS events
+                WHERE id = %(id)s::uuid
+                UNION ALL
+                SELECT events.*, distance + 1 FROM chain
+                JOIN public.journal_events AS events ON events.id::text = chain.causation_id
+                WHERE distance < %(most)s
+            )
+            SELECT * FROM chain ORDER BY distance DESC
+            """,
+            {"id": event_id, "most": CHAIN_MAX - 1},
+        )
+
+    async def histories(self, streams: Sequence[str], page: Page) -> dict[str, list[Row]]:
+        """The same page of each stream's events, in order."""
+        rows = await self._reads.fetch(
+            f"""
+            SELECT found.* FROM unnest(%(streams)s::text[]) AS asked (stream)
+            CROSS JOIN LATERAL (
+                SELECT * FROM public.journal_events
+                WHERE stream = asked.stream AND {page.condition}
+                ORDER BY {page.order} LIMIT {page.limit}
+            ) AS found
+            """,
+            {**page.params, "streams": list(streams)},
+        )
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row["stream"], []).append(row)
+        return found
+
+    async def customers_of(self, order_ids: Sequence[str]) -> dict[str, str]:
+        """Whose order each is, as its first event says."""
+        rows = await self._reads.fetch(
+            "SELECT stream, data->>'customer_id' AS customer_id FROM public.journal_events"
+            " WHERE stream = ANY(%s) AND version = 1 AND type = 'order.placed'",
+            (list(order_ids),),
+        )
+        return {row["stream"]: row["customer_id"] for row in rows}

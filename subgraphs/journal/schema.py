@@ -1,0 +1,259 @@
+"""The journal subgraph: every recorded event, and a stub of everything that has a history."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+import strawberry
+from strawberry.scalars import JSON
+
+from subgraphs.journal.follower import Follower
+from subgraphs.journal.reads import BY_VERSION, JournalReads, Row
+from subgraphs.shared.auth import Role
+from subgraphs.shared.errors import Forbidden
+from subgraphs.shared.graphql import Connection, Node, RequestContext, field
+from subgraphs.shared.ids import is_id
+from subgraphs.shared.paging import Page, read_page
+
+
+@dataclass(frozen=True, slots=True)
+class JournalResources:
+    """What resolvers read through."""
+
+    reads: JournalReads
+    follower: Follower
+
+
+Info = strawberry.Info[RequestContext[JournalResources], None]
+
+
+@strawberry.enum
+class ActorKind(Enum):
+    USER = "user"
+    STAFF = "staff"
+    SERVICE = "service"
+    PROCESS_MANAGER = "process_manager"
+    SYSTEM_TIMER = "system_timer"
+    PROVIDER_WEBHOOK = "provider"
+
+
+@strawberry.type
+class Actor:
+    kind: ActorKind
+    id: str = strawberry.field(description="The user's id, or the name of the service.")
+    user: User | None
+    service: str | None
+    on_behalf_of: User | None
+    ip: str | None
+
+
+@strawberry.federation.type(keys=["id"], description="A fact, as a service's log holds it.")
+class RecordedEvent(Node):
+    service: str
+    stream_id: strawberry.ID
+    version: int
+    position: str = strawberry.field(description="Its place in the service's log.")
+    type: str
+    schema_version: int
+    data: JSON
+    redacted_fields: list[str]
+    actor: Actor
+    reason: str | None
+    command_id: strawberry.ID
+    causation_id: strawberry.ID | None = strawberry.field(
+        description="The event (or command) that led to it directly."
+    )
+    correlation_id: strawberry.ID = strawberry.field(description="The client's first intent.")
+    occurred_at: datetime
+    recorded_at: datetime
+
+    @field("Events of all services that it led to directly, oldest first.")
+    async def consequences(self, info: Info) -> list[RecordedEvent]:
+        require_auditor(info)
+        loader = info.context.loader(info.context.resources.reads.consequences)
+        return [RecordedEvent.of(row) for row in await loader.load(str(self.id)) or []]
+
+    @classmethod
+    async def resolve_reference(cls, info: Info, id: strawberry.ID) -> RecordedEvent | None:  # noqa: A002
+        return await load_event(info, str(id)) if is_auditor(info) else None
+
+    @classmethod
+    def of(cls, row: Row) -> RecordedEvent:
+        """From a row of the copied events."""
+        return cls(
+            id=strawberry.ID(str(row["id"])),
+            service=row["service"],
+            stream_id=strawberry.ID(row["stream"]),
+            version=row["version"],
+            position=f"{row['service']}:{row['position']}",
+            type=row["type"],
+            schema_version=row["type_version"],
+            data=row["data"],
+            redacted_fields=list(row["redacted"]),
+            actor=_actor(row),
+            reason=row["reason"],
+            command_id=strawberry.ID(row["command_id"]),
+            causation_id=_id(row["causation_id"]),
+            correlation_id=strawberry.ID(row["correlation_id"]),
+            occurred_at=row["occurred_at"],
+            recorded_at=row["recorded_at"],
+        )
+
+
+@strawberry.type
+class Historic(Node):
+    """Base of the stubs: an id and the events of its stream. Not a type of the schema itself."""
+
+    @field("The events of its own stream, in order. For auditors, and for whom it is about.")
+    async def history(
+        self, info: Info, first: int, after: str | None = None
+    ) -> Connection[RecordedEvent]:
+        await require_history(info, str(self.id))
+        page = read_page(first, after, BY_VERSION)
+        loader = info.context.loader(_histories(info, page), variant=(first, after))
+        rows = await loader.load(str(self.id)) or []
+        return Connection[RecordedEvent].of(rows, page, BY_VERSION, RecordedEvent.of)
+
+
+@strawberry.federation.type(keys=["id"])
+class User(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Product(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class ProductVariant(Node):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Category(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class StockItem(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Warehouse(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Reservation(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Cart(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Order(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Payment(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Shipment(Historic):
+    pass
+
+
+@strawberry.federation.type(keys=["id"])
+class Notification(Historic):
+    pass
+
+
+STUBS: Mapping[str, type[Node]] = {
+    "usr": User,
+    "prd": Product,
+    "var": ProductVariant,
+    "cat": Category,
+    "stk": StockItem,
+    "whs": Warehouse,
+    "rsv": Reservation,
+    "crt": Cart,
+    "ord": Order,
+    "pay": Payment,
+    "shp": Shipment,
+    "ntf": Notification,
+}
+"""Types by the prefix of their ids."""
+
+
+def is_auditor(info: Info) -> bool:
+    """Whether the caller may read the log."""
+    return info.context.caller.has(Role.AUDITOR)
+
+
+def require_auditor(info: Info) -> None:
+    """Raises Unauthenticated, Forbidden."""
+    info.context.caller.require_role("read the log", Role.AUDITOR)
+
+
+async def require_history(info: Info, thing_id: str) -> None:
+    """Auditors read every history; users their own, and that of their orders. Raises Forbidden."""
+    if is_auditor(info):
+        return
+    user_id = info.context.caller.require_user()
+    if thing_id == user_id:
+        return
+    if is_id(thing_id, "ord"):
+        loader = info.context.loader(info.context.resources.reads.customers_of)
+        if await loader.load(thing_id) == user_id:
+            return
+    raise Forbidden(f"read the history of {thing_id}", needs=[Role.AUDITOR.value])
+
+
+async def load_event(info: Info, event_id: str) -> RecordedEvent | None:
+    """One statement for all events that a request wants at the same time."""
+    try:
+        key = str(UUID(event_id))
+    except ValueError:
+        return None
+    row = await info.context.loader(info.context.resources.reads.events).load(key)
+    return None if row is None else RecordedEvent.of(row)
+
+
+def _actor(row: Row) -> Actor:
+    kind = ActorKind(row["actor_kind"])
+    is_person = kind in (ActorKind.USER, ActorKind.STAFF) and is_id(row["actor_id"], "usr")
+    behalf = row["on_behalf_of"]
+    return Actor(
+        kind=kind,
+        id=row["actor_id"],
+        user=User(id=strawberry.ID(row["actor_id"])) if is_person else None,
+        service=None if kind in (ActorKind.USER, ActorKind.STAFF) else row["actor_id"],
+        on_behalf_of=User(id=strawberry.ID(behalf)) if behalf else None,
+        ip=row["ip"],
+    )
+
+
+def _histories(
+    info: Info, page: Page
+) -> Callable[[Sequence[str]], Awaitable[Mapping[str, list[Row]]]]:
+    reads = info.context.resources.reads
+
+    async def load(streams: Sequence[str]) -> Mapping[str, list[Row]]:
+        return await reads.histories(streams, page)
+
+    return load
+
+
+def _id(value: str | None) -> strawberry.ID | None:
+    return None if value is None else strawberry.ID(value)
