@@ -34,8 +34,8 @@ from projections.faults import fault_point
 from projections.log import Log
 from projections.member import Member, Share, share_of
 
-IDLE_SECONDS = 0.25
-"""How long a lane without work waits before it looks for builds that it was given."""
+IDLE_SECONDS, IDLE_SECONDS_MAX = 0.02, 1.0
+"""How soon an idle lane does what it is asked, and how often it looks into the log unasked."""
 LOOK_AROUND_SECONDS = 1.0
 """How often it looks for redrives that were asked for."""
 HELD_SECONDS = 0.01
@@ -89,6 +89,7 @@ class Lane(threading.Thread):
             else BatchSize(OWN_TARGET_SECONDS, events=OWN_EVENTS_FIRST)
         )
         self._connection: Connection | None = None
+        self._refused = 0
         self._one_by_one = False
         self._attempts = 0
         self._alone_until = 0.0 if shared else time.monotonic()
@@ -163,13 +164,23 @@ class Lane(threading.Thread):
                 self._reload(connection)
                 self._stopping.wait(HELD_SECONDS)
                 continue
-            position = min((member.position for member in self._mine), default=0)
-            if self._mine:
-                self.host.log.wait_sync(position, IDLE_SECONDS)
-            else:
-                self._stopping.wait(IDLE_SECONDS)
+            self._idle()
         self._let_go(connection, self._mine)
         return True
+
+    def _idle(self) -> None:
+        """Wait until the log goes on, or something is asked of this lane, or a second is over."""
+        position = min((member.position for member in self._mine), default=None)
+        until = time.monotonic() + IDLE_SECONDS_MAX
+        while time.monotonic() < until and not self._stopping.is_set():
+            if position is None:
+                self._stopping.wait(IDLE_SECONDS)
+            elif self.host.log.wait_sync(position, IDLE_SECONDS) > position:
+                return
+            if self._asked_back or self._look_around_at == 0.0:
+                return
+            if self._given and len(self._given) != self._refused:
+                return
 
     def _change_members(self, connection: Connection) -> None:
         with self._lock:
@@ -179,10 +190,13 @@ class Lane(threading.Thread):
         if asked_back:
             going = [member for member in self._mine if member.build.id in asked_back]
             self._let_go(connection, going)
+        self._refused = 0
         for member in given:  # stays given until it is ours, should the connection be lost
             if self._adopt(connection, member):
                 with self._lock:
                     self._given.remove(member)
+            else:
+                self._refused += 1
 
     def _adopt(self, connection: Connection, member: Member) -> bool:
         if not catalogue.own(connection, member.build.id):
@@ -206,9 +220,11 @@ class Lane(threading.Thread):
         self._mine = [member for member in self._mine if member not in going]
         for member in going:
             member.owned = False
-        with suppress(psycopg.Error):  # a lost connection owns nothing
+        try:
             fault_point("projections.releasing")
             catalogue.disown(connection, [member.build.id for member in going])
+        except psycopg.Error:
+            connection.close()  # what is closed owns nothing; the lane connects anew
 
     def _leave(self, connection: Connection) -> bool:
         """A lane of one build ends at the head, when the build had no trouble for a while."""

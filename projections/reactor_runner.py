@@ -29,10 +29,10 @@ log = structlog.get_logger(__name__)
 
 
 class ReactorRunner:
-    """`feeds` are by name of the service; the store's own log, private events included, is the
-    feed of the names "" and `store.name`.
+    """`feeds` are by name of the service, and may be filled until `start`; the store's own log,
+    private events included, is the feed of the names "" and `store.name`.
 
-    Raises InvalidProjection for a reactor that cannot be run, or whose feed is not there.
+    Raises InvalidProjection for a reactor that cannot be run; `start` if its feed is not there.
     """
 
     def __init__(
@@ -46,15 +46,10 @@ class ReactorRunner:
         self.service = store.name
         self.conninfo = store.conninfo if conninfo is None else conninfo
         self.reactors = tuple(reactors)
-        own: Feed = LocalFeed(store, public_only=False)
-        self._feeds = {**feeds, "": own, store.name: own}
+        self._feeds, self._own = feeds, LocalFeed(store, public_only=False)
         seen: set[str] = set()
         for reactor in self.reactors:
             check_reactor(reactor)
-            if reactor.source not in self._feeds:
-                raise InvalidProjection(
-                    reactor.name, f"there is no feed {reactor.source!r} for it to follow"
-                )
             if reactor.name in seen:
                 raise InvalidProjection(reactor.name, "two reactors have this name")
             seen.add(reactor.name)
@@ -65,13 +60,13 @@ class ReactorRunner:
 
     async def start(self) -> None:
         """Create what is missing, then follow the feeds."""
-        await asyncio.to_thread(self._install)
         types: dict[str, set[str]] = {}
         for reactor in self.reactors:
             types.setdefault(self._source(reactor), set()).update(reactor.reads)
         self._shared = {
-            source: SharedFeed(self._feeds[source], names) for source, names in types.items()
+            source: SharedFeed(self._feed(source), names) for source, names in types.items()
         }
+        await asyncio.to_thread(self._install)
         if self.reactors:
             self._task = asyncio.create_task(self._run(), name=f"reactors-{self.service}")
 
@@ -157,6 +152,14 @@ class ReactorRunner:
 
     def _source(self, reactor: Reactor) -> str:
         return reactor.source or self.service
+
+    def _feed(self, source: str) -> Feed:
+        if source == self.service:
+            return self._own
+        if source not in self._feeds:
+            names = [reactor.name for reactor in self.reactors if reactor.source == source]
+            raise InvalidProjection(names[0], f"there is no feed {source!r} for it to follow")
+        return self._feeds[source]
 
     def _install(self) -> None:
         with catalogue.connect(self.conninfo, f"{self.service} reactors") as connection:

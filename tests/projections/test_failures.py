@@ -11,8 +11,11 @@ import pytest
 
 from eventstore.event import Recorded
 from eventstore.store import EventStore
-from projections import Cursor, ProjectionRunner, ReadModels
+from projections import Cursor, ProjectionRunner, ReadModels, catalogue
+from projections.batch import write
 from projections.faults import arm, disarm
+from projections.member import Member, share_of
+from projections.store_log import StoreLog
 from tests.projections.ledger import Balances, Totals, deposits, rows, run, store_many
 from tests.projections.ledger import Deposited as Paid
 from tests.projections.waiting import until
@@ -114,15 +117,15 @@ async def test_a_build_whose_connection_is_lost_while_it_changes_lanes_is_not_fo
     store: EventStore, database: str
 ) -> None:
     class Fragile(Balances):
-        """Fails once, so that it is isolated and comes back."""
+        """Fails a few times, so that it is isolated and comes back."""
 
-        failed = False
+        failures = 0
 
         def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
             super().apply(recorded, cursor)
-            if not self.failed:
-                type(self).failed = True
-                raise RuntimeError("once")
+            if self.failures < 3:
+                type(self).failures += 1
+                raise psycopg.errors.DeadlockDetected("a few times")
 
     def lose() -> None:
         disarm()
@@ -169,6 +172,23 @@ async def test_the_server_goes_away_and_comes_back(own_server: TestServer) -> No
         position = await store_many(store, [("acc_0", Paid(3)), ("acc_1", Paid(3))])
         assert await runner.wait_for(position, 15)
         assert_each_once(database, 2, 3)
+
+
+async def test_a_checkpoint_that_another_moved_is_not_moved(
+    store: EventStore, database: str
+) -> None:
+    position = await deposits(store, accounts=1, times=1)
+    async with ProjectionRunner(store, [Balances()]) as runner:
+        assert await runner.wait_for(position, 5)
+        (build,) = await runner.builds("balances")
+    stale = Member(build, Balances(), position=0)
+    page_of = StoreLog(store).read_page
+    with catalogue.connect(database, "test") as connection:
+        share = share_of(page_of(connection, 0, limit=9, types=Balances().types), 0, stale)
+        assert share is not None
+        share.events.clear()
+        with pytest.raises(psycopg.Error, match="not where its owner left it"):
+            write(connection, [share], None)
 
 
 async def test_a_disk_that_is_full_is_waited_for(store: EventStore, database: str) -> None:

@@ -315,7 +315,7 @@ async def test_reactors_that_cannot_be_run_are_refused(office: Office, store: Ev
         reads: ClassVar[dict[str, type[msgspec.Struct]]] = {}
 
     with pytest.raises(InvalidProjection, match="there is no feed 'bank'"):
-        ReactorRunner(office.store, {}, [office])
+        await ReactorRunner(office.store, {}, [office]).start()
     with pytest.raises(InvalidProjection, match="two reactors"):
         ReactorRunner(office.store, {"bank": LocalFeed(store)}, [office, office])
     with pytest.raises(InvalidProjection, match="reads no event types"):
