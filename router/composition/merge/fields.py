@@ -18,14 +18,12 @@ from router.composition.types import IsSubtype, base_name
 def merge_fields(merge: Merge, one: TypeMerge, named: IsSubtype, access: AccessControl) -> None:
     """Fill the type's fields, merged and as records."""
     names = dict.fromkeys(name for source in one.sources.values() for name in source.fields)
-    spectators = _abstracting(merge, one)
+    concerned = sorted({*one.sources, *_abstracting(merge, one)})
     for name in names:
-        sources: dict[int, FieldDef | None] = {}
-        for index in range(len(merge.subgraphs)):
-            if index in one.sources:
-                sources[index] = one.sources[index].fields.get(name)
-            elif index in spectators:
-                sources[index] = None
+        sources: dict[int, FieldDef | None] = {
+            index: one.sources[index].fields.get(name) if index in one.sources else None
+            for index in concerned
+        }
         field = _merge_field(merge, one, name, sources, named, access)
         one.fields[name] = field
         one.merged.fields[name] = field.merged
@@ -33,6 +31,8 @@ def merge_fields(merge: Merge, one: TypeMerge, named: IsSubtype, access: AccessC
 
 def _abstracting(merge: Merge, one: TypeMerge) -> set[int]:
     """Subgraphs without the type that stand for it through an `@interfaceObject`."""
+    if not one.merged.interfaces:
+        return set()
     return {
         index
         for index, subgraph in enumerate(merge.subgraphs)
@@ -48,7 +48,7 @@ def abstracted_fields(
 ) -> dict[int, list[FieldDef]]:
     """The field on `@interfaceObject`s that stand for the type, by subgraph without the type."""
     answer: dict[int, list[FieldDef]] = {}
-    if one.kind != "object":
+    if one.kind != "object" or not one.merged.interfaces:
         return answer
     for index, subgraph in enumerate(merge.subgraphs):
         if one.name in subgraph.schema.types or sources.get(index) is not None:

@@ -13,6 +13,10 @@ from router.composition.fieldset import Selections, Spread, field_set_of, leaf_s
 from router.composition.merge.records import Merge
 from router.composition.model import ROOT_NAMES, FieldDef, TypeDef, applied
 from router.composition.names import KEY, PROVIDES, REQUIRES
+from router.composition.types import base_name
+
+STUB_FIELDS_MAX = 4
+"""Fields of a type that may count as a mere reference to an entity."""
 
 Labels = frozenset[tuple[str, bool]]
 """Labels of progressive overrides whose value is settled on the way."""
@@ -66,6 +70,7 @@ class Index:
         self._super_implementations = merge.schema.implementations()
         self._fields: dict[tuple[int, str, str], LocalField | None] = {}
         self._targets: dict[str, tuple[EntityTarget, ...]] = {}
+        self._leaves: dict[tuple[int, str], tuple[str, ...] | None] = {}
         self._reentries: dict[tuple[int, str], bool] = {}
         self._plain: dict[tuple[int, str, str], bool] = {}
         self.roots = frozenset(ROOT_NAMES.values())
@@ -154,6 +159,19 @@ class Index:
         if definition is None or definition.kind != "interface":
             return set()
         return {target.shape for target in self._keys(subgraph, definition)}
+
+    def leaves_only(self, at: Position) -> tuple[str, ...] | None:
+        """The fields of a type that has few and only leaves; None for any other."""
+        key = (at.subgraph, at.type)
+        if key not in self._leaves:
+            types = self.types[at.subgraph]
+            fields = types[at.type].fields if at.type in types else {}
+            few = len(fields) <= STUB_FIELDS_MAX and not any(
+                base_name(field.type) in types and types[base_name(field.type)].composite
+                for field in fields.values()
+            )
+            self._leaves[key] = tuple(fields) if few else None
+        return self._leaves[key]
 
     def can_reenter(self, subgraph: int, name: str) -> bool:
         """Whether what `@requires` asked for can be brought back: the type has a key of its own.

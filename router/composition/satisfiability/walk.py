@@ -2,9 +2,9 @@
 
 A state is a type of the supergraph and the positions one may be at; every field must be resolvable
 from one of them. A state is left out when the type was visited from a part of these positions,
-since that was the harder task. Fields of an interface are looked at on each implementation. Fields
-of the mutation root that several subgraphs have are tried
-one subgraph at a time: a mutation must run once.
+since that was the harder task; for an object, what counts is where one gets from there by key.
+Fields of an interface are looked at on each implementation. Fields of the mutation root that
+several subgraphs have are tried one subgraph at a time: a mutation must run once.
 """
 
 from __future__ import annotations
@@ -65,6 +65,8 @@ class _Walk:
         self.runtime = RuntimeTypes(self.index)
         self.hidden = merge.composed.federated.get("inaccessible")
         self.findings = _Findings()
+        self._last_key: tuple[Positions, str, Labels] | None = None
+        self._last_around: Positions = frozenset()
 
     def root(self, kind: RootKind, name: str) -> None:
         """Walk everything below one root."""
@@ -102,12 +104,31 @@ class _Walk:
                 return
 
     def _seen(self, state: _State, findings: _Findings) -> bool:
+        """Whether this was visited before, from the same places or from fewer."""
+        places = needed = state.positions
+        if self.schema.types[state.type].kind == "object":
+            places = self._around(state.positions, state.type, state.labels)
+            needed = self._needed(places, state)
         visits = findings.visited.setdefault(state.type, [])
-        for positions, labels in visits:
-            if positions <= state.positions and labels <= state.labels:
+        for known, labels in visits:
+            if known <= places and labels <= state.labels:
                 return True
-        visits.append((state.positions, state.labels))
+        visits.append((needed, state.labels))
         return False
+
+    def _needed(self, places: Positions, state: _State) -> Positions:
+        """The places without those that add nothing: stubs whose few leaves others have too."""
+        kept = set(places)
+        for place in places:
+            leaves = self.index.leaves_only(place)
+            if leaves is None or len(kept) == 1:
+                continue
+            kept.discard(place)
+            for name in leaves:
+                if not any(self.moves.step(at, state.type, name, state.labels) for at in kept):
+                    kept.add(place)
+                    break
+        return frozenset(kept)
 
     def _following(self, state: _State, findings: _Findings) -> Iterator[_State]:
         definition = self.schema.types[state.type]
@@ -167,13 +188,20 @@ class _Walk:
     def _resolve(
         self, positions: Positions, type_name: str, name: str, labels: Labels
     ) -> Positions:
-        around: set[Position] = set()
-        for position in positions:
-            around |= self.moves.reach(position, type_name, labels)
         answer: set[Position] = set()
-        for position in around:
+        for position in self._around(positions, type_name, labels):
             answer |= self.moves.step(position, type_name, name, labels)
         return frozenset(answer)
+
+    def _around(self, positions: Positions, type_name: str, labels: Labels) -> Positions:
+        """All that can be reached from any of the positions. The last answer is remembered."""
+        key = (positions, type_name, labels)
+        if key != self._last_key:
+            around: set[Position] = set()
+            for position in positions:
+                around |= self.moves.reach(position, type_name, labels)
+            self._last_key, self._last_around = key, frozenset(around)
+        return self._last_around
 
     def _record(self, one: FieldDef) -> FieldMerge | None:
         merged = self.merge.types.get(one.parent)

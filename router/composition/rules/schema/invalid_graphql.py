@@ -7,6 +7,7 @@ and given to graphql-core. Source: GraphQL § 3, type system validation.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from graphql import (
     DefinitionNode,
@@ -58,6 +59,8 @@ BASES: dict[type[TypeExtensionNode], type[TypeDefinitionNode]] = {
     EnumTypeExtensionNode: EnumTypeDefinitionNode,
     InputObjectTypeExtensionNode: InputObjectTypeDefinitionNode,
 }
+PRELUDES_MAX = 64
+"""Preludes kept parsed: subgraphs of one version and the same imports share theirs."""
 ERRORS_MAX = 100
 """Errors reported of one subgraph by this rule."""
 
@@ -156,7 +159,12 @@ def _prelude(subgraph: SubgraphSchema, defined: set[str]) -> DocumentNode:
             definition = renamed_definition(known[name], local, types)
             lines.append(print_directive_definition(definition))
     lines += map(print_directive_definition, _connector_definitions(subgraph))
-    return parse("\n".join(lines), no_location=True)
+    return _parsed("\n".join(lines))
+
+
+@lru_cache(maxsize=PRELUDES_MAX)
+def _parsed(prelude: str) -> DocumentNode:
+    return parse(prelude, no_location=True)
 
 
 def _connector_definitions(subgraph: SubgraphSchema) -> Iterator[DirectiveDef]:
