@@ -40,8 +40,10 @@ def _sdl(defined: dict[int, list[str]], queries: list[str]) -> str:
         body = " ".join(fields)
         lines.append(f'"Type {number}." type T{number} @key(fields: "id") {{ {body} }}')
         referred |= {int(found) for found in re.findall(r"T(\d+)", body)}
-    for number in sorted(referred - defined.keys()):
-        lines.append(f'type T{number} @key(fields: "id", resolvable: false) {{ id: ID! }}')
+    lines += [
+        f'type T{number} @key(fields: "id", resolvable: false) {{ id: ID! }}'
+        for number in sorted(referred - defined.keys())
+    ]
     if queries:
         lines.append(f"type Query {{ {' '.join(queries)} }}")
     return "\n".join(lines)
