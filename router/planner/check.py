@@ -19,6 +19,7 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
@@ -82,14 +83,24 @@ def check_plan(
         if isinstance(one, FragmentDefinitionNode)
     }
     variables = sorted(condition_variables([operation, *fragments.values()]))
-    problems: dict[str, None] = {}
+    documents = {fetch.id: parse(fetch.operation, no_location=True) for fetch in plan.fetches()}
+    problems: dict[str, None] = dict.fromkeys(_invalid(supergraph, plan, documents))
     for values in islice(product((True, False), repeat=len(variables)), _ASSIGNMENTS_MAX):
         given = dict(zip(variables, values, strict=True))
-        run = _Run(supergraph, given, override_labels, fragments)
+        run = _Run(supergraph, given, override_labels, fragments, documents)
         run.operation(operation, plan)
         problems.update(dict.fromkeys(run.problems))
     if problems:
         raise PlanWrong(tuple(problems))
+
+
+def _invalid(
+    supergraph: Supergraph, plan: QueryPlan, documents: Mapping[int, DocumentNode]
+) -> Iterator[str]:
+    for fetch in plan.fetches():
+        schema = supergraph.subgraph_schema(fetch.subgraph)
+        for error in validate(schema, documents[fetch.id]):
+            yield f"fetch {fetch.id} to {fetch.subgraph}: {error.message}"
 
 
 class _Run:
@@ -101,8 +112,10 @@ class _Run:
         values: Mapping[str, bool],
         labels: frozenset[str],
         fragments: Mapping[str, FragmentDefinitionNode],
+        documents: Mapping[int, DocumentNode],
     ) -> None:
         self.supergraph, self.values, self.labels = supergraph, values, labels
+        self.documents = documents
         self.fragments = fragments
         self.problems: list[str] = []
         self.views = {view.subgraph.name: view for view in supergraph.views.values()}
@@ -206,14 +219,10 @@ class _Run:
                 self._node(rest, tree)
 
     def _fetch(self, fetch: Fetch, tree: Thing) -> None:
-        document = parse(fetch.operation, no_location=True)
-        schema = self.supergraph.subgraph_schema(fetch.subgraph)
-        for error in validate(schema, document):
-            self.problems.append(f"fetch {fetch.id} to {fetch.subgraph}: {error.message}")
         if not fetch.entities:
             self._root(fetch, tree)
             return
-        operation = find_operation(document, None)
+        operation = find_operation(self.documents[fetch.id], None)
         by_key: dict[str, FieldNode] = {}
         for item in operation.selection_set.selections:
             assert isinstance(item, FieldNode)
@@ -226,7 +235,7 @@ class _Run:
             self._entities(fetch, call, node.selection_set, tree)
 
     def _root(self, fetch: Fetch, thing: Thing) -> None:
-        operation = find_operation(parse(fetch.operation, no_location=True), None)
+        operation = find_operation(self.documents[fetch.id], None)
         root = self.supergraph.roots[operation.operation.value]
         if operation.operation is OperationType.MUTATION:
             self.mutated += [key for key, _ in self._wanted(operation.selection_set, root, root)]
@@ -248,6 +257,8 @@ class _Run:
                 if not fragments:
                     continue
                 members = [one for fragment in fragments for one in fragment.selections]
+                if not reader.asks(selection):
+                    continue
                 where = f"fetch {fetch.id} to {fetch.subgraph}: representation of {runtime}"
                 self.problems += _missing(thing, runtime, members, where)
                 typename = runtime
@@ -289,6 +300,15 @@ class _Reader:
         self.possible = {name: types | {name} for name, types in self.objects.items()}
         self.possible["_Entity"] = frozenset(run.supergraph.schema.type_map)
 
+    def asks(self, selection: SelectionSetNode) -> bool:
+        """Whether conditions leave anything of a call's selection."""
+        return any(
+            included(inner.directives, self.run.values)
+            for item in selection.selections
+            if isinstance(item, InlineFragmentNode)
+            for inner in item.selection_set.selections
+        )
+
     def select(
         self,
         thing: Thing,
@@ -325,11 +345,12 @@ class _Reader:
                 item = merge_item(members, one.key, name, one.arguments, leaf)
                 if one.node.selection_set is not None and item.child is not None:
                     sharing = tuple(view for view in peers if _has(view, known, name))
-                    self._below(item.child, field, one.node.selection_set, provided, sharing)
+                    self._below(item.child, known, field, one.node.selection_set, provided, sharing)
 
     def _below(
         self,
         child: Thing,
+        known: str,
         field: LocalField,
         selection: SelectionSetNode,
         provided: Mapping[str, object],
@@ -338,9 +359,10 @@ class _Reader:
         inner = named(field)
         types = self.objects.get(inner, frozenset())
         for view in peers:
-            local = view.types.get(inner)
+            theirs = named(view.types[known].fields[field.name])
+            local = view.types.get(theirs)
             if local is not None and not local.interface_object:
-                types &= view.possible_types(inner) or types
+                types &= view.possible_types(theirs) or types
         child.narrow(types)
         below = dict(_as_map(provided.get(field.name)))
         if field.provides:

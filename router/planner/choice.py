@@ -76,7 +76,9 @@ class Choice:
             inner.near = _moved(node.cast(type_) for node in position.near)
             self._spread(inner, _without(sub, selection))
         if casts or not selection.fields:
-            typename = Field(TYPENAME, TYPENAME, "", "String", 0, None, helper=True)
+            given = {f.conditions for cast in casts.values() for f in cast.fields.values()}
+            conditions = given.pop() if len(given) == 1 else ()
+            typename = Field(TYPENAME, TYPENAME, "", "String", 0, None, conditions)
             self._leaves.append((_LAST, position, typename))
 
     def _spread_field(self, position: Position, field: Field) -> None:

@@ -34,7 +34,7 @@ class Paths:
         self.version = 0
         self.depth = 0
         self.used: set[tuple[int, int]] = set()
-        self._bits: dict[tuple[int, Node, str], int] = {}
+        self._bits: dict[tuple[int, Node, str, int], int] = {}
         self._weights: list[int] = []
         self._sums: dict[int, int] = {}
         self._asking: set[tuple[int, Node, str]] = set()
@@ -44,6 +44,9 @@ class Paths:
     def changed(self) -> None:
         """Forget prices: something can be had for less now."""
         self.version += 1
+        self._bits.clear()
+        self._weights.clear()
+        self._sums.clear()
 
     def labels(self, position: Position) -> Labels:
         """Every node that can be had at the position."""
@@ -160,16 +163,17 @@ class Paths:
         return (max(wave, self.depth) << 48) | (self._weight(added) << 12) | min(wave, 4095)
 
     def _bit(self, position: Position, node: Node, field: str, wave: int) -> int:
-        key = (position.id, node, field)
+        """The bit of a fetch into a node, of one weight as long as nothing has `changed`.
+
+        Weights must hold still: since what an entry adds weighs more than all its key adds, the
+        key's cheapest path never leads through the entry itself.
+        """
+        key = (position.id, node, field, wave)
         number = self._bits.get(key)
         if number is None:
             number = self._bits[key] = len(self._weights)
-            self._weights.append(_NEW)
-        shared = (node.subgraph, wave) in self.used or position.has_entity_step(node)
-        weight = _SHARED if shared else _NEW
-        if self._weights[number] != weight:
-            self._weights[number] = weight
-            self._sums.clear()
+            shared = (node.subgraph, wave) in self.used or position.has_entity_step(node)
+            self._weights.append(_SHARED if shared else _NEW)
         return 1 << number
 
     def _weight(self, added: int) -> int:
