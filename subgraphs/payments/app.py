@@ -25,7 +25,6 @@ from subgraphs.payments.handlers import PaymentHandlers
 from subgraphs.payments.mutations import SCHEMA
 from subgraphs.payments.provider import FakeProvider, Fate, Faults, PaymentProvider
 from subgraphs.payments.reactions import (
-    CopyOrders,
     PaymentRequests,
     PaymentTimers,
     ProviderCalls,
@@ -69,7 +68,7 @@ def build(context: ServiceContext) -> PaymentsService:
         action_seconds=float(settings.get("action_seconds", 600.0)),
         ask_seconds=float(settings.get("ask_seconds", 1.0)),
     )
-    driver = Driver(streams, provider, Timers(), clock=clock, policy=policy)
+    driver = Driver(store, streams, provider, Timers(), clock=clock, policy=policy)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     service = PaymentsService(
         context,
@@ -83,7 +82,6 @@ def build(context: ServiceContext) -> PaymentsService:
         reactors=[
             PaymentRequests(streams, PaymentsOfOrders(reads), clock, provider.name),
             ProviderCalls(driver, clock),
-            CopyOrders(store, clock),
         ],
         background=[
             TimerRunner(

@@ -1,7 +1,7 @@
-"""What this service keeps of others: whose order is whose; and which payments an order has.
+"""Which payments an order has, written with the event that requests a payment.
 
-The first comes from the feed of orders (`reactions`). The second is written with the event that
-requests a payment, so that a request which names no payment finds those of its order.
+A request of orders that names no payment finds those of its order here, without waiting for a read
+model.
 """
 
 from __future__ import annotations
@@ -10,25 +10,12 @@ from eventstore import Effect
 from projections import ReadModels
 
 TABLES = """
-CREATE TABLE IF NOT EXISTS public.payments_orders (
-    order_id text PRIMARY KEY,
-    customer_id text NOT NULL
-);
 CREATE TABLE IF NOT EXISTS public.payments_of_orders (
     order_id text NOT NULL,
     payment_id text PRIMARY KEY
 );
 CREATE INDEX IF NOT EXISTS payments_of_orders_by_order ON public.payments_of_orders (order_id);
 """
-
-
-def keep_order(order_id: str, customer_id: str) -> Effect:
-    """The row of an order."""
-    return Effect(
-        "INSERT INTO public.payments_orders (order_id, customer_id) VALUES (%s, %s)"
-        " ON CONFLICT (order_id) DO NOTHING",
-        (order_id, customer_id),
-    )
 
 
 def keep_payment(order_id: str, payment_id: str) -> Effect:
@@ -47,7 +34,7 @@ class PaymentsOfOrders:
         self._reads = reads
 
     async def of(self, order_id: str) -> list[str]:
-        """Ids of payments, oldest first (by id)."""
+        """Ids of payments, in their order."""
         rows = await self._reads.fetch(
             "SELECT payment_id FROM public.payments_of_orders WHERE order_id = %s"
             " ORDER BY payment_id",

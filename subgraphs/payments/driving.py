@@ -14,7 +14,14 @@ from typing import assert_never
 
 import structlog
 
-from eventstore import Effect, Metadata, Streams
+from eventstore import (
+    Append,
+    Effect,
+    EventStore,
+    Metadata,
+    Streams,
+    WrongExpectedVersion,
+)
 from eventstore.event import Event
 from projections import Timers
 from subgraphs.payments.answers import Answer, NoAnswer, Result
@@ -33,6 +40,9 @@ ABANDON = "abandon"
 
 OPERATIONS_MAX = 100
 """The most operations one drive asks for: more wait for the next message or timer."""
+
+CONFLICTS_MAX = 20
+"""Times an answer is recorded anew because the payment changed meanwhile."""
 
 log = structlog.get_logger("subgraphs.payments")
 
@@ -60,6 +70,7 @@ class Driver:
 
     def __init__(
         self,
+        store: EventStore,
         streams: Streams,
         provider: PaymentProvider,
         timers: Timers,
@@ -67,40 +78,60 @@ class Driver:
         clock: Callable[[], datetime],
         policy: DrivePolicy,
     ) -> None:
-        self._streams, self._provider, self._timers = streams, provider, timers
+        self._store, self._streams = store, streams
+        self._provider, self._timers = provider, timers
         self._clock, self._policy = clock, policy
 
     async def drive(self, payment_id: str, metadata: Metadata) -> None:
         """Ask what is pending. A payment whose outcome is unknown is looked at by its timer."""
+        payment, version = await self._streams.load(Payment, payment_id)
         for _ in range(OPERATIONS_MAX):
-            payment, _version = await self._streams.load(Payment, payment_id)
             operation = payment.next_operation
             if operation is None:
                 return
             answer = await self._ask(payment, operation)
-            await self._record(payment_id, operation.id, answer, metadata)
+            payment, version = await self._record(payment, version, operation.id, answer, metadata)
             if isinstance(answer, NoAnswer):
                 return
 
     async def _record(
-        self, payment_id: str, operation_id: str, answer: Answer, metadata: Metadata
-    ) -> None:
-        def decide(payment: Payment) -> Sequence[Event]:
-            return record(
+        self,
+        payment: Payment,
+        version: int,
+        operation_id: str,
+        answer: Answer,
+        metadata: Metadata,
+    ) -> tuple[Payment, int]:
+        """Append what an answer means, to the state it leads to; what others appended is kept.
+
+        Raises WrongExpectedVersion when the payment changed at each of CONFLICTS_MAX tries: the
+        answer is not lost, for whoever drives next asks for it again.
+        """
+        for attempt in range(1, CONFLICTS_MAX + 1):
+            events = record(
                 payment,
                 operation_id,
                 answer,
                 now=self._clock(),
                 action_seconds=self._policy.action_seconds,
             )
-
-        await self._streams.execute(
-            Payment,
-            payment_id,
-            decide,
-            metadata=metadata,
-            effects=lambda _, events: self._timed(payment_id, events, metadata),
-        )
+            if not events:
+                break
+            try:
+                await self._store.append(
+                    Append(payment.id, events, version),
+                    metadata=metadata,
+                    effects=self._timed(payment.id, events, metadata),
+                )
+            except WrongExpectedVersion:
+                if attempt == CONFLICTS_MAX:
+                    raise
+                payment, version = await self._streams.load(Payment, payment.id)
+                continue
+            for event in events:
+                payment = payment.evolve(event)
+            return payment, version + len(events)
+        return payment, version
 
     async def _ask(self, payment: Payment, operation: Operation) -> Answer:
         """Ask for an operation; one whose outcome is unknown is looked up by its key first."""

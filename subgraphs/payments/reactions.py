@@ -10,11 +10,11 @@ from datetime import datetime
 
 import msgspec
 
-from eventstore import Actor, Effect, EventStore, Metadata, Streams
+from eventstore import Actor, Effect, Metadata, Streams
 from eventstore.event import Event
 from projections import Message, Reactor, Timer
 from subgraphs.payments import domain
-from subgraphs.payments.copies import PaymentsOfOrders, keep_order, keep_payment
+from subgraphs.payments.copies import PaymentsOfOrders, keep_payment
 from subgraphs.payments.domain import Payment, payment_of
 from subgraphs.payments.domain.identity import capture_of, operation_of
 from subgraphs.payments.driving import ABANDON, Driver
@@ -57,11 +57,6 @@ class VoidRequested(msgspec.Struct, frozen=True):
     payment_id: str | None = None
 
 
-class OrderPlaced(msgspec.Struct, frozen=True):
-    order_id: str
-    customer_id: str
-
-
 class Asked(msgspec.Struct, frozen=True):
     """What of an own event matters for driving a payment."""
 
@@ -69,7 +64,10 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 class PaymentRequests(Reactor):
-    """Writes down what is to be asked of the provider for the placement of an order."""
+    """Writes down what is to be asked of the provider for the placement of an order.
+
+    A message that comes twice finds its payment requested, or its operation known: nothing to do.
+    """
 
     name, source = "payments.requests", "orders"
     reads = {  # noqa: RUF012 - declared as ClassVar by Reactor
@@ -109,11 +107,8 @@ class PaymentRequests(Reactor):
                 provider=self._provider,
             )
 
-        rows = [
-            keep_payment(asked.order_id, payment_id),
-            keep_order(asked.order_id, asked.customer_id),
-        ]
-        await self._execute(message, payment_id, decide, rows=rows)
+        row = keep_payment(asked.order_id, payment_id)
+        await self._execute(message, payment_id, decide, rows=[row])
 
     async def _capture(self, message: Message, asked: CaptureRequested) -> None:
         await self._execute(
@@ -155,7 +150,6 @@ class PaymentRequests(Reactor):
             payment_id,
             decide,
             metadata=message.caused(SERVICE, at=self._clock()),
-            idempotency=message.step(payment_id),
             effects=lambda _, events: rows if events else [],
         )
 
@@ -179,26 +173,6 @@ class ProviderCalls(Reactor):
         """Ask for all that is pending of the payment."""
         asked: Asked = message.data
         await self._driver.drive(asked.payment_id, message.caused(SERVICE, at=self._clock()))
-
-
-class CopyOrders(Reactor):
-    """Keeps whose order is whose."""
-
-    name, source = "payments.copy_orders", "orders"
-    reads = {"order.placed": OrderPlaced}  # noqa: RUF012
-
-    def __init__(self, store: EventStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
-
-    async def react(self, message: Message) -> None:
-        """Write the row and the inbox entry together."""
-        placed: OrderPlaced = message.data
-        await self._store.append(
-            (),
-            metadata=message.caused(SERVICE, at=self._clock()),
-            idempotency=message.idempotency,
-            effects=[keep_order(placed.order_id, placed.customer_id)],
-        )
 
 
 class PaymentTimers:

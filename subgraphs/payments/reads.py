@@ -38,14 +38,6 @@ class PaymentReads:
             found[row["order_id"]].append(row)
         return found
 
-    async def customers(self, order_ids: Sequence[str]) -> Mapping[str, str]:
-        """A loader: whose order it is."""
-        rows = await self._reads.fetch(
-            "SELECT order_id, customer_id FROM public.payments_orders WHERE order_id = ANY(%s)",
-            (list(order_ids),),
-        )
-        return {row["order_id"]: row["customer_id"] for row in rows}
-
     async def page(self, page: Page, *, order_id: str | None, state: str | None) -> Sequence[Row]:
         """A page of payments, newest first."""
         return await self._reads.fetch(

@@ -106,7 +106,7 @@ class Bookings(Reactor):
         self._clock = clock
 
     async def react(self, message: Message) -> None:
-        """Book, pack, and let go what is collected at once."""
+        """Book, pack, and let go what is collected at once; what has moved on is left alone."""
         planned: Planned = message.data
         country = planned.destination.country if planned.destination else None
         booking = await self._carrier.book(
@@ -134,7 +134,6 @@ class Bookings(Reactor):
             planned.shipment_id,
             decide,
             metadata=metadata,
-            idempotency=message.idempotency,
             effects=lambda _, events: self._next(planned.shipment_id, booking, events, metadata),
         )
 

@@ -38,6 +38,7 @@ async def test_the_question_is_in_the_log_before_it_is_asked(database: str) -> N
         shop.provider.faults.down = True
         await shop.authorize()
         assert (await shop.types())[0] == "requested"
+        shop.provider.faults.down = False
         assert not await shop.statement()
 
 
