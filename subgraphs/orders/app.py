@@ -18,7 +18,7 @@ from datetime import timedelta
 from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels, TimerRunner
+from projections import OPERATOR_EVENTS, ReadModels, TimerRunner
 from subgraphs.orders.cart_handlers import CartHandlers
 from subgraphs.orders.cart_models import Carts, RefusedLines
 from subgraphs.orders.catalogue import PICKUP, TABLES, Catalogue, Rate
@@ -49,18 +49,16 @@ CART_TTL_SECONDS = 30 * 24 * 3600
 def build(context: ServiceContext) -> Service[OrdersResources]:
     """Build the service; nothing is opened before it starts.
 
-    It follows the feeds of products, inventory, payments and shipping, as far as they are given.
+    It follows the feeds of products, inventory, payments and shipping.
     """
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes(ALL), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*ALL, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     process = PlacementProcess(store, streams, policy=_policy(settings), clock=clock)
     catalogue = Catalogue(reads, _rates(settings))
 
     async def wait_for(source: str, position: int, seconds: float) -> bool:
-        if source not in context.feeds:
-            return False
         return await service.reactor_runner.wait_for(source, position, seconds)
 
     freshness = Freshness(wait_for)
@@ -101,7 +99,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
             history=OrderHistory(store),
         ),
         projections=[Carts(), RefusedLines(), Orders()],
-        reactors=[reactor for reactor in reactors if reactor.source in context.feeds],
+        reactors=reactors,
         background=[
             TimerRunner(
                 store,
