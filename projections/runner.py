@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import psycopg
@@ -68,6 +69,8 @@ class ProjectionRunner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._stopped = asyncio.Event()
+        # A thread of its own: waiting there would use up the loop's few, service by service.
+        self._watcher: ThreadPoolExecutor | None = None
 
     async def start(self) -> None:
         """Create what is missing, then follow the log.
@@ -77,7 +80,9 @@ class ProjectionRunner:
         self._loop = asyncio.get_running_loop()
         self._stopping, self._stopped = False, asyncio.Event()
         await asyncio.to_thread(self._prepare)
-        self._supervisor = asyncio.create_task(self._supervise(), name="projections-supervise")
+        self._watcher = ThreadPoolExecutor(1, thread_name_prefix="projections-watch")
+        supervising = self._supervise(self._watcher)
+        self._supervisor = asyncio.create_task(supervising, name="projections-supervise")
 
     async def stop(self) -> None:
         """Finish the batches at hand and end all threads."""
@@ -87,6 +92,9 @@ class ProjectionRunner:
         if supervisor is not None:
             await asyncio.to_thread(self._end_watch)
             await supervisor
+        if self._watcher is not None:
+            self._watcher.shutdown(wait=False)
+            self._watcher = None
         with self._lanes_lock:
             lanes, self._lanes, self._shared = self._lanes, set(), None
             self._members.clear()
@@ -229,11 +237,11 @@ class ProjectionRunner:
             self._learn(found)
             self._assign(found)
 
-    async def _supervise(self) -> None:
+    async def _supervise(self, watcher: ThreadPoolExecutor) -> None:
         failures = 0
         while not self._stopping:
             try:
-                await asyncio.to_thread(self._watch)
+                await asyncio.get_running_loop().run_in_executor(watcher, self._watch)
                 failures = 0
             except Exception as error:
                 failures += 1
