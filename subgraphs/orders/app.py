@@ -26,7 +26,7 @@ from subgraphs.orders.events import ALL
 from subgraphs.orders.freshness import Freshness
 from subgraphs.orders.history import OrderHistory
 from subgraphs.orders.order_handlers import OrderHandlers
-from subgraphs.orders.order_models import Orders
+from subgraphs.orders.order_models import OrderSummaries
 from subgraphs.orders.placement_requests import Policy
 from subgraphs.orders.process import PlacementProcess
 from subgraphs.orders.reactions import (
@@ -98,7 +98,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
             catalogue=catalogue,
             history=OrderHistory(store),
         ),
-        projections=[Carts(), RefusedLines(), Orders()],
+        projections=[Carts(), RefusedLines(), OrderSummaries()],
         reactors=reactors,
         background=[
             TimerRunner(

@@ -28,10 +28,10 @@ _CLEARS = (*FACTS, placement.PlacementEnded, placement.PlacementResumed)
 """Whatever of these happens, nobody has to look after the order for what was before."""
 
 
-class Orders(Projection):
+class OrderSummaries(Projection):
     """Amounts are minor units of `currency`; `version` is that of the order's own stream."""
 
-    name, version = "orders", 1
+    name, version = "order_summaries", 1
     handles = (
         order.OrderPlaced,
         order.OrderConfirmed,
