@@ -132,7 +132,7 @@ def _routes(service: Service[Any]) -> list[BaseRoute]:
         if not service.started:
             return JSONResponse({"service": service.name, "status": "starting"}, status_code=503)
         try:
-            head = await service.store.head()
+            head = await service.head()
         except (EventStoreError, OSError) as error:
             return JSONResponse(
                 {"service": service.name, "status": "no database", "reason": type(error).__name__},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
-from eventstore import EventStore, Feed, LocalFeed
+from eventstore import EventStore, EventStoreError, Feed, LocalFeed
 from projections import Projection, ProjectionRunner, Reactor, ReactorRunner, ReadModels
 from subgraphs.shared.auth import read_caller
 from subgraphs.shared.errors import Unauthenticated
@@ -25,6 +25,7 @@ from subgraphs.shared.metrics import ServiceMetrics
 from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
+PROBE_SECONDS_MAX = 1.0
 
 R = TypeVar("R")
 
@@ -172,11 +173,21 @@ class Service(Generic[R]):
         )
         return answer
 
+    async def head(self) -> int:
+        """The position of the last event. Raises TimeoutError after PROBE_SECONDS_MAX.
+
+        For probes, which want to know now, where requests would wait for a database to come back.
+        """
+        async with asyncio.timeout(PROBE_SECONDS_MAX):
+            return await self.store.head()
+
     async def measure(self) -> None:
         """Bring the gauges up to date; they keep their last values while the database is away."""
-        if self.started:
-            self.metrics.log(await self.store.head(), self.runner.positions())
-            self.metrics.reactors(self.reactor_runner.lags())
+        if not self.started:
+            return
+        with suppress(EventStoreError, TimeoutError):
+            self.metrics.log(await self.head(), self.runner.positions())
+        self.metrics.reactors(self.reactor_runner.lags())
 
     async def _wait_for(self, context: RequestContext[R], position: int) -> None:
         """Wait, bounded, for the read models to show the position; say so if they do not."""
