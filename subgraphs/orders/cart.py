@@ -132,10 +132,7 @@ class Cart:
         NegativeDiscount, DiscountExceedsLine, TooManyLines, or what `must_be_open` raises.
         """
         self.must_be_open(now)
-        if quantity <= 0:
-            raise QuantityNotPositive(quantity)
-        if quantity > QUANTITY_MAX:
-            raise QuantityTooLarge(quantity, QUANTITY_MAX)
+        check_quantity(quantity)
         self._must_be_sold(offer)
         if discount_minor < 0:
             raise NegativeDiscount(discount_minor)
@@ -251,6 +248,14 @@ class Cart:
                 return replace(self, status=CartStatus.EXPIRED)
             case _:
                 assert_never(event)
+
+
+def check_quantity(quantity: int) -> None:
+    """Raises QuantityNotPositive or QuantityTooLarge: of whatever variant, nobody gets so many."""
+    if quantity <= 0:
+        raise QuantityNotPositive(quantity)
+    if quantity > QUANTITY_MAX:
+        raise QuantityTooLarge(quantity, QUANTITY_MAX)
 
 
 def _line_of(event: CartLineSet) -> CartLine:

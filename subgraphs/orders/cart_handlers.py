@@ -13,7 +13,7 @@ from typing import Any
 from eventstore import ANY, Append, Effect, EventStore, Streams, WrongExpectedVersion
 from eventstore.event import Event
 from projections import Timers
-from subgraphs.orders.cart import Cart, Offer
+from subgraphs.orders.cart import Cart, Offer, check_quantity
 from subgraphs.orders.cart_events import CartEvent, CartLineRefused
 from subgraphs.orders.catalogue import Catalogue
 from subgraphs.orders.freshness import Freshness
@@ -248,9 +248,11 @@ def _set_all(
     refused: list[tuple[WantedLine, Refusal]] = []
     for index, line in enumerate(wanted):
         try:
-            offer = known.get(line.named)
+            named = line.named
+            check_quantity(line.quantity)
+            offer = known.get(named)
             if offer is None:
-                raise UnknownVariant(line.named)
+                raise UnknownVariant(named)
             discount_minor = _discount_minor(context.caller, cart, line)
             decided = cart.set_line(
                 offer, line.quantity, discount_minor=discount_minor, now=context.clock()

@@ -88,6 +88,7 @@ async def test_bad_lines_are_refused_one_by_one_and_counted(database: str) -> No
             {"sku": "SILK", "quantity": 0},
             {"sku": "SILK", "quantity": 89_638},
             {"sku": "NOPE", "quantity": 1},
+            {"sku": "NOPE", "quantity": 0},
             {"sku": "SALT", "quantity": 1},
             {"quantity": 1},
             {"sku": "SILK", "quantity": 1, "discount": money("12.51")},
@@ -100,12 +101,13 @@ async def test_bad_lines_are_refused_one_by_one_and_counted(database: str) -> No
             (["lines", "1", "quantity"], "QUANTITY_NOT_POSITIVE"),
             (["lines", "2", "quantity"], "QUANTITY_TOO_LARGE"),
             (["lines", "3"], "UNKNOWN_VARIANT"),
-            (["lines", "4"], "PRODUCT_NOT_PUBLISHED"),
-            (["lines", "5"], "VARIANT_UNNAMED"),
-            (["lines", "6", "discount"], "DISCOUNT_EXCEEDS_LINE"),
-            (["lines", "7"], "CURRENCY_MISMATCH"),
-            (["lines", "8", "discount"], "NEGATIVE_DISCOUNT"),
-            (["lines", "9", "discount", "amount"], "INVALID_MONEY"),
+            (["lines", "4", "quantity"], "QUANTITY_NOT_POSITIVE"),
+            (["lines", "5"], "PRODUCT_NOT_PUBLISHED"),
+            (["lines", "6"], "VARIANT_UNNAMED"),
+            (["lines", "7", "discount"], "DISCOUNT_EXCEEDS_LINE"),
+            (["lines", "8"], "CURRENCY_MISMATCH"),
+            (["lines", "9", "discount"], "NEGATIVE_DISCOUNT"),
+            (["lines", "10", "discount", "amount"], "INVALID_MONEY"),
         ]
         assert payload["cart"]["version"] == 2, "what is refused does not move the cart"
         assert [line["quantity"] for line in payload["cart"]["lines"]] == [2]
@@ -117,6 +119,9 @@ async def test_bad_lines_are_refused_one_by_one_and_counted(database: str) -> No
         )
         assert {"reason": "UNKNOWN_VARIANT", "count": 1} in totals["orderTotals"]["refusedLines"]
         assert len(totals["orderTotals"]["refusedLines"]) == 9
+        assert {"reason": "QUANTITY_NOT_POSITIVE", "count": 2} in (
+            totals["orderTotals"]["refusedLines"]
+        )
         first, second = totals["refusedLines"]["edges"]
         assert first["node"] == {
             "reason": "QUANTITY_NOT_POSITIVE",
