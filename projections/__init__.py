@@ -1,6 +1,7 @@
 """The projection engine: read models built from a log, kept up to date, rebuilt beside the live."""
 
 from projections.errors import ProjectionError
+from projections.operations import OPERATOR_EVENTS, Operations
 from projections.projection import Cursor, Projection
 from projections.reactor import Message, Reactor
 from projections.reactor_runner import ReactorRunner
@@ -9,8 +10,10 @@ from projections.runner import ProjectionRunner
 from projections.timers import Timer, TimerRunner, Timers
 
 __all__ = [
+    "OPERATOR_EVENTS",
     "Cursor",
     "Message",
+    "Operations",
     "Projection",
     "ProjectionError",
     "ProjectionRunner",

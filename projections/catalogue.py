@@ -169,11 +169,8 @@ def create(
     assert row is not None
     number = row[0]
     schema = f"{projection.name}_b{number}"
-    connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-    use_schema(connection, schema)
-    connection.execute(projection.tables.encode())
-    connection.execute("RESET search_path")
-    tables = _tables(connection, schema)
+    make_tables(connection, projection, schema)
+    tables = tables_of(connection, schema)
     for table in tables:
         _refuse_taken(connection, projection.name, table)
     row = connection.execute(
@@ -197,12 +194,22 @@ def create(
     return made
 
 
+def make_tables(connection: Connection, projection: Projection, schema: str) -> None:
+    """Make the tables of a projection in a new schema. Call it in a transaction."""
+    name = sql.Identifier(schema)
+    connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(name))
+    connection.execute(sql.SQL("CREATE SCHEMA {}").format(name))
+    use_schema(connection, schema)
+    connection.execute(projection.tables.encode())
+    connection.execute("RESET search_path")
+
+
 def use_schema(connection: Connection, schema: str) -> None:
     """Resolve unqualified names in the schema of a build, until the transaction ends."""
     connection.execute("SELECT set_config('search_path', %s, true)", (f"{schema}, public",))
 
 
-def _tables(connection: Connection, schema: str) -> list[str]:
+def tables_of(connection: Connection, schema: str) -> list[str]:
     """What can be read by name in a schema: tables and views."""
     rows = connection.execute(
         "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"

@@ -25,6 +25,7 @@ from projections.errors import NotAProjection, ReasonNeeded
 from projections.parked import ParkedKey
 from projections.projection import Projection
 from projections.rebuild import Progress, Rebuilt, rebuild
+from projections.scratch import SAMPLE_STREAMS, Trial, dry_run, scratch
 from projections.store_log import StoreLog
 from projections.supervision import Declared, prepare
 from projections.switch import Switched, roll_back, switch
@@ -140,8 +141,7 @@ class Operations:
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Rebuilt:
         """Build the declared version beside the live one. See `projections.rebuild.rebuild`."""
-        projection = self.newest(name)
-        await self._with(lambda c: prepare(c, Declared([projection]), upgrade=False))
+        projection = await self._there(name)
         started = RebuildStarted(name, projection.version, workers)
         await self._record(name, started, by, reason)
         done = await rebuild(
@@ -158,16 +158,27 @@ class Operations:
         await self._record(name, finished, by, reason)
         return done
 
+    async def dry_run(self, name: str, *, streams: int = SAMPLE_STREAMS) -> Trial:
+        """What a rebuild would take and change, by a sample; nothing is written."""
+        return await dry_run(self.log, self.conninfo, await self._there(name), streams=streams)
+
+    async def scratch(
+        self, name: str, *, stream: str | None = None, since: datetime | None = None
+    ) -> Trial:
+        """Fold one stream, or what was recorded since a time, into tables to look at."""
+        projection = await self._there(name)
+        return await scratch(self.log, self.conninfo, projection, stream=stream, since=since)
+
     async def verify(self, name: str) -> Verification:
         """Compare the live build with the one that is ready, or that was live before."""
-        self.newest(name)
+        await self._there(name)
         return await verify(self.log, self.conninfo, self.declared, name)
 
     async def switch(
         self, name: str, *, by: Actor, reason: str = "", force: bool = False, **given: float
     ) -> Switched:
         """Let readers see the build that is ready. See `projections.switch.switch`."""
-        self.newest(name)
+        await self._there(name)
         done = await switch(
             self.log, self.conninfo, self.declared, name, force=force, reason=reason, **given
         )
@@ -182,7 +193,7 @@ class Operations:
         self, name: str, *, by: Actor, reason: str = "", **given: float
     ) -> Switched:
         """Let readers see what they saw before the last switch."""
-        self.newest(name)
+        await self._there(name)
         done = await roll_back(self.log, self.conninfo, self.declared, name, **given)
         event = BuildRolledBack(name, done.live.number, done.before.number, done.position)
         await self._record(name, event, by, reason)
@@ -217,6 +228,12 @@ class Operations:
                 await self._record(name, EventSkipped(name, key, position), by, reason)
                 return position
         return 0
+
+    async def _there(self, name: str) -> Projection:
+        """The declared projection, whose first build is made if there is none yet."""
+        projection = self.newest(name)
+        await self._with(lambda c: prepare(c, Declared([projection]), upgrade=False))
+        return projection
 
     async def _with(self, function: Callable[[catalogue.Connection], T]) -> T:
         def call() -> T:

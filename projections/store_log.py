@@ -41,6 +41,16 @@ class StoreLog:
         self._part = self._page.replace(
             "type = ANY(%s)", "type = ANY(%s) AND (hashtextextended(stream, 7) & 1023) %% %s = %s"
         )
+        self._streams = (
+            "SELECT position, version, recorded_at, type_version, id, stream, type, tags, metadata,"
+            f" payload FROM {events} WHERE stream = ANY(%s) AND type = ANY(%s) ORDER BY position"
+        )
+        self._count = f"SELECT count(*) FROM {events} WHERE type = ANY(%s)"
+        self._sample = (
+            "SELECT DISTINCT stream FROM (SELECT stream, row_number() OVER (ORDER BY position) AS n"
+            f" FROM {events} WHERE type = ANY(%s)) e WHERE n %% %s = 0 LIMIT %s"
+        )
+        self._at = f"SELECT max(position) FROM {events} WHERE recorded_at < %s"
         self._head = f"SELECT position FROM {store.layout.schema}.log"
         self._gaps: dict[int, float] = {}
 
@@ -91,6 +101,31 @@ class StoreLog:
         if not rows or rows[0][0] != position or rows[0][9] is None:
             return None
         return self._recorded(rows[0])
+
+    def streams(
+        self, connection: Connection, streams: Collection[str], types: Collection[str]
+    ) -> list[Recorded[Any]]:
+        """All events of some streams, of the types asked for, in the order of the log."""
+        rows = self._rows(connection, self._streams, (list(streams), list(types)))
+        return [self._recorded(row) for row in rows]
+
+    def sample(
+        self, connection: Connection, types: Collection[str], count: int
+    ) -> tuple[list[str], int]:
+        """Names of some streams that have events of these types, spread over the log, and how many
+        events of these types there are.
+        """
+        row = connection.execute(self._count, (list(types),)).fetchone()
+        total = 0 if row is None else int(row[0])
+        found = connection.execute(
+            self._sample, (list(types), max(1, total // (4 * count)), count)
+        ).fetchall()
+        return [stream for (stream,) in found], total
+
+    def position_at(self, connection: Connection, since: datetime) -> int:
+        """The last position recorded before a time."""
+        row = connection.execute(self._at, (since,)).fetchone()
+        return 0 if row is None or row[0] is None else int(row[0])
 
     def wait_sync(self, after: int, timeout_seconds: float) -> int:
         return self.store.wait_sync(after, timeout_seconds)

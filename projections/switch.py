@@ -76,7 +76,7 @@ async def roll_back(
     """
     declared.newest(name)
     live, before = await asyncio.to_thread(
-        _chosen, source, conninfo, name, State.FOLLOWING, "its grace period is over; rebuild it"
+        _chosen, source, conninfo, name, State.FOLLOWING, "nothing follows any more: rebuild it"
     )
     return await asyncio.to_thread(
         _exchange, source, conninfo, declared, live, before, grace_seconds, timeout_seconds, None

@@ -115,36 +115,37 @@ def pair(found: list[Build], name: str) -> tuple[Build, Build]:
 
 def compare(connection: Connection, live: Build, other: Build, table: str) -> TableComparison:
     """Compare one table; its keys only if its checksums differ."""
-    ours, theirs = (_columns(connection, build, table) for build in (live, other))
+    ours, theirs = (columns_of(connection, build.schema_name, table) for build in (live, other))
     columns = [column for column in ours if column in theirs]
     sides = [sql.Identifier(build.schema_name, table) for build in (live, other)]
     row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
     counts = [_checksum(connection, side, row) for side in sides]
     differences, examples = 0, tuple[str, ...]()
     if counts[0] != counts[1]:
-        keys = _key(connection, live, table)
+        keys = key_of(connection, live.schema_name, table)
         whole = bool(keys) and all(key in theirs for key in keys)
         differences, examples = _differing(connection, sides, row, keys if whole else [])
     return TableComparison(table, tuple(columns), counts[0][0], counts[1][0], differences, examples)
 
 
-def _columns(connection: Connection, build: Build, table: str) -> list[str]:
+def columns_of(connection: Connection, schema: str, table: str) -> list[str]:
+    """The columns of a table, in order."""
     rows = connection.execute(
         "SELECT column_name FROM information_schema.columns"
         " WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position",
-        (build.schema_name, table),
+        (schema, table),
     ).fetchall()
     return [row[0] for row in rows]
 
 
-def _key(connection: Connection, build: Build, table: str) -> list[str]:
+def key_of(connection: Connection, schema: str, table: str) -> list[str]:
     """The columns of the primary key; empty without one."""
     rows = connection.execute(
         "SELECT a.attname FROM pg_index i"
         " JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)"
         " WHERE i.indisprimary AND i.indrelid = %s::regclass"
         " ORDER BY array_position(i.indkey::int2[], a.attnum)",
-        (f'"{build.schema_name}"."{table}"',),
+        (f'"{schema}"."{table}"',),
     ).fetchall()
     return [row[0] for row in rows]
 

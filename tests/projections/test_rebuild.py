@@ -232,6 +232,38 @@ async def test_a_rebuild_that_was_stopped_goes_on_where_it_was(
     assert (await operations.verify("balances")).equal
 
 
+async def test_a_dry_run_says_what_would_change_and_writes_nothing(
+    store: EventStore, database: str
+) -> None:
+    operations = Operations(store, [Balances()])
+    async with ProjectionRunner(store, [Balances()]) as runner:
+        position = await deposits(store, accounts=4, times=2)
+        assert await runner.wait_for(position, 5)
+    run(database, "UPDATE balances_b1.balances SET owner = 'Eve' WHERE account = 'acc_1'")
+    trial = await operations.dry_run("balances")
+    assert (trial.events, trial.total_events, trial.rows) == (12, 12, {"balances": 4})
+    assert (trial.differences, trial.examples) == (1, ("balances acc_1",))
+    assert trial.estimated_seconds > 0
+    assert trial.estimated_bytes > 0
+    assert rows(database, "SELECT 1 FROM pg_namespace WHERE nspname LIKE '%%scratch'") == []
+    assert len(await operations.builds()) == 1
+
+
+async def test_a_scratch_copy_holds_one_stream_or_what_is_new(
+    store: EventStore, database: str
+) -> None:
+    operations = Operations(store, [Balances(), Totals()])
+    await deposits(store, accounts=3, times=2)
+    one = await operations.scratch("balances", stream="acc_1")
+    assert (one.schema, one.events, one.rows) == ("balances_scratch", 3, {"balances": 1})
+    since = (await store.read(7))[0].recorded_at
+    new = await operations.scratch("totals", since=since)
+    assert (new.events, new.differences) == (3, 1)
+    assert rows(database, "SELECT deposits FROM totals_scratch.totals") == [{"deposits": 3}]
+    failing = await operations.scratch("balances", since=since)
+    assert failing.rows == {"balances": 0}
+
+
 async def test_what_cannot_be_rebuilt_is_refused(store: EventStore) -> None:
     operations = Operations(store, [Totals()], reactors=["mail"])
     with pytest.raises(UnknownProjection, match="known: totals"):
@@ -280,7 +312,7 @@ async def test_past_its_grace_period_a_build_is_dropped(store: EventStore, datab
         await operations.switch("totals", by=ANN, grace_seconds=0.0)
         await until(lambda: not rows(database, "SELECT 1 FROM pg_namespace"
                                      " WHERE nspname = 'totals_b1'"))  # fmt: skip
-        with pytest.raises(NothingToSwitch, match="grace period"):
+        with pytest.raises(NothingToSwitch, match="nothing follows"):
             await operations.roll_back("totals", by=ANN)
     builds = await operations.builds("totals", retired=True)
     assert [build.state for build in builds] == [State.RETIRED, State.LIVE]

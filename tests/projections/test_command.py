@@ -1,0 +1,74 @@
+"""`lonja projections` against the running shop: each read model of each service rebuilt."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lonja.cli import main
+from lonja.settings import Settings
+from tests.support.whole import shop_settings, whole_shop
+
+
+def invoke(settings: Settings, *arguments: str) -> Result:
+    environment = {
+        "LONJA_DATA_DIR": str(settings.data_dir),
+        "LONJA_DATABASE_URLS": json.dumps(settings.database_urls),
+    }
+    return CliRunner().invoke(main, ["projections", *arguments], env=environment)
+
+
+async def command(settings: Settings, *arguments: str) -> Any:
+    """What a command prints as JSON: its last document."""
+    result = await asyncio.to_thread(invoke, settings, *arguments, "--json")
+    assert result.exit_code == 0, (arguments, result.output, result.exception)
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+async def test_every_read_model_is_rebuilt_equal_switched_and_rolled_back(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    settings = shop_settings(tmp_path, new_database)
+    async with whole_shop(settings) as shop:
+        for name in ("ada", "bo"):
+            await shop.customer(name)
+        builds = await command(settings, "list")
+        assert {build["service"] for build in builds} >= {"users", "orders", "products"}
+        assert {build["state"] for build in builds} == {"live"}
+        assert all(build["missing"] == build["parked"] == 0 for build in builds)
+        for build in builds:
+            name = f"{build['service']}/{build['projection']}"
+            await command(settings, "rebuild", name, "--reason", "a test")
+            assert (await command(settings, "verify", name))["equal"], name
+            done = await command(settings, "switch", name, "--reason", "a test")
+            assert done["live"]["number"] == 2
+            back = await command(settings, "rollback", name, "--reason", "a test")
+            assert back["live"]["number"] == 1
+        assert await command(settings, "parked") == []
+        assert await command(settings, "redrive") == {"asked": 0}
+        trial = await command(settings, "rebuild", "users/users", "--dry-run")
+        assert trial["schema"] == ""
+
+
+@pytest.mark.slow
+def test_what_is_not_there_is_refused_with_a_sentence(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    settings = shop_settings(tmp_path, new_database)
+    for arguments, sentence in [
+        (["rebuild", "nothing"], "there is no projection 'nothing'"),
+        (["verify", "users/users"], "no other build to switch to"),
+        (["switch", "users/users", "--force"], "needs a reason"),
+        (["rollback", "users/users"], "nothing follows any more"),
+    ]:
+        result = invoke(settings, *arguments)
+        assert result.exit_code == 1, result.output
+        assert sentence in result.stderr
+    assert invoke(settings, "rebuild").exit_code == 2
