@@ -163,9 +163,9 @@ class _Run:
                 if item is None:
                     self.problems.append(f"{where}: {runtime}.{name} is not fetched")
                     continue
-                if (item.name, item.arguments) != (name, one.arguments):
+                if (item.name, item.arguments) != (name, one.arguments()):
                     self.problems.append(
-                        f"{where}: is {item.name}({item.arguments}), not {name}({one.arguments})"
+                        f"{where}: is {item.name}({item.arguments}), not {name}({one.arguments()})"
                     )
                 if one.node.selection_set is not None and item.child is not None:
                     inner = self._type_of(runtime, name)
@@ -174,16 +174,14 @@ class _Run:
                 self.problems.append(f"{path}: the type of a {on} is not found out")
 
     def _casts(self, selection: SelectionSetNode) -> bool:
+        """Whether anything is asked for that depends on the runtime type."""
         return any(
-            not isinstance(item, FieldNode)
+            getattr(item, "type_condition", None) is not None
             and included(item.directives, self.values)
-            and self._narrows(item)
+            and any(included(one.directives, self.values) for one in item.selection_set.selections)
             for item in selection.selections
+            if isinstance(item, InlineFragmentNode)
         )
-
-    @staticmethod
-    def _narrows(item: object) -> bool:
-        return getattr(item, "type_condition", None) is not None
 
     def _type_of(self, type_: str, field: str) -> str:
         fields = getattr(self.supergraph.schema.type_map[type_], "fields", {})
@@ -342,7 +340,10 @@ class _Reader:
                     continue
                 self._resolves(known, field, provided, sent)
                 leaf = one.node.selection_set is None
-                item = merge_item(members, one.key, name, one.arguments, leaf)
+                contextual = frozenset(argument.name for argument in field.context)
+                if contextual - {argument.name.value for argument in one.node.arguments or ()}:
+                    self._wrong(f"{known}.{name} lacks arguments from context")
+                item = merge_item(members, one.key, name, one.arguments(contextual), leaf)
                 if one.node.selection_set is not None and item.child is not None:
                     sharing = tuple(view for view in peers if _has(view, known, name))
                     self._below(item.child, known, field, one.node.selection_set, provided, sharing)

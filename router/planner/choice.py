@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from typing import Final, TypeAlias
 
 from router.planner.errors import PlanTooLarge, Unreachable
-from router.planner.fetch_graph import FetchGraph, Inputs, Step
+from router.planner.fetch_graph import ContextInput, FetchGraph, Inputs, Step
 from router.planner.paths import Paths
 from router.planner.plan import SetTypename, TypeFilter
 from router.planner.positions import Label, Place, Position, Positions
 from router.planner.query_graph import Edge, Node, QueryGraph
 from router.planner.selection import TYPENAME, Field, Selection
+from router.supergraph.views import ContextArgument
 
 Leaf: TypeAlias = tuple[int, Position, Field]
 _LAST: Final = 1_000_000
@@ -341,11 +342,28 @@ class Choice:
             steps |= more
             agreed = inputs.absorb(needed)
             assert agreed, "the keys of one scope are settled, so members cannot differ"
+        context = [self._context(position, argument, steps) for argument in edge.context]
         plain = self.graph.plain(node)
         place = self._entity_step(position, plain, steps, inputs, repr(found[1]))
+        place.step.context += context
         position.conditional[node, edge.name] = place
         self.paths.changed()
         return place
+
+    def _context(
+        self, position: Position, argument: ContextArgument, steps: set[Step]
+    ) -> ContextInput:
+        """Connect what a contextual argument is read from; adds to `steps`."""
+        found = self.paths.setter(position, argument)
+        assert found is not None
+        setter, levels_up = found
+        more, inputs = self._require(setter, self.graph.field_set(setter.type, argument.selection))
+        steps |= more
+        for place in setter.places.values():
+            if place.step in more:
+                place.tree.typename = True
+        variable = f"_lonja_{argument.name}_{len(self.fetches.steps)}"
+        return ContextInput(argument, variable, levels_up, {setter.type: inputs})
 
     def _entity_step(
         self, position: Position, node: Node, steps: set[Step], inputs: Inputs, key: str

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 from router.planner.positions import Label, Position, Positions, Via
 from router.planner.query_graph import Edge, Node, QueryGraph
 from router.planner.selection import TYPENAME, Field, Selection
+from router.supergraph.views import ContextArgument
 
 NESTING_MAX: Final = 4
 """Entries whose key needs an entry whose key needs …, at nested positions."""
@@ -201,6 +202,9 @@ class Paths:
             needed = self.satisfy(position, edge.requires, labels) if edge.requires else (0, 0)
             if needed is None:
                 return None
+            needed = self._with_context(position, edge, needed)
+            if needed is None:
+                return None
             found = self.best_key(position, node, labels)
             if found is None:
                 return None
@@ -209,6 +213,32 @@ class Paths:
             return wave, needed[1] | found[0][1] | bit
         finally:
             self._asking.discard(asking)
+
+    def _with_context(self, position: Position, edge: Edge, price: Price) -> Price | None:
+        """The price with that of contextual arguments added."""
+        for argument in edge.context:
+            setter = self.setter(position, argument)
+            if setter is None:
+                return None
+            selection = self.graph.field_set(setter[0].type, argument.selection)
+            more = self.satisfy(setter[0], selection, self.labels(setter[0]))
+            if more is None:
+                return None
+            price = max(price[0], more[0]), price[1] | more[1]
+        return price
+
+    def setter(self, position: Position, argument: ContextArgument) -> tuple[Position, int] | None:
+        """The nearest position above that sets the argument's context, and how far up it is."""
+        types = self.graph.supergraph.contexts.get(argument.context, frozenset())
+        possible = self.graph.supergraph.possible_types
+        above: Position | None = position
+        levels = 0
+        while above is not None:
+            if levels and any(possible(above.type) <= possible(one) for one in types):
+                return above, levels
+            levels += above.field is not None
+            above = above.parent
+        return None
 
     def best_key(
         self, position: Position, node: Node, labels: Mapping[Node, Label]

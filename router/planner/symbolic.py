@@ -105,9 +105,13 @@ class Selected:
     def key(self) -> str:
         return self.node.alias.value if self.node.alias else self.node.name.value
 
-    @property
-    def arguments(self) -> str:
-        shown = sorted(print_ast(argument) for argument in self.node.arguments or ())
+    def arguments(self, but: frozenset[str] = frozenset()) -> str:
+        """The arguments as text in one order, without those named in `but`."""
+        shown = sorted(
+            print_ast(argument)
+            for argument in self.node.arguments or ()
+            if argument.name.value not in but
+        )
         return ", ".join(" ".join(one.split()) for one in shown)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from router.planner.fetch_graph import Branch, Inputs, Step, Tree
 from router.planner.plan import (
     LIST,
+    ContextValue,
     EntityCall,
     Fetch,
     OperationKind,
@@ -27,6 +28,7 @@ from router.planner.plan import (
 )
 from router.planner.selection import TYPENAME, Conditions
 from router.supergraph import Supergraph
+from router.supergraph.views import ContextArgument
 
 _NAME: Final = re.compile(r"[_A-Za-z][_0-9A-Za-z]*")
 
@@ -44,6 +46,7 @@ class _Printing:
     """State of printing one response: variables met, aliases given, renames to undo them."""
 
     supergraph: Supergraph
+    context: Mapping[ContextArgument, str] = field(default_factory=dict)
     variables: set[str] = field(default_factory=set)
     shapes: dict[tuple[Path, str], list[str]] = field(default_factory=dict)
     renames: list[RenameKey] = field(default_factory=list)
@@ -76,7 +79,8 @@ class _Printing:
         self.variables.update(field_.variables)
         key = self._key(branch, plain)
         alias = f"{key}: " if key != field_.name else ""
-        text = f"{alias}{field_.name}{field_.args}{self.directives(field_.conditions)}"
+        args = self._arguments(branch)
+        text = f"{alias}{field_.name}{args}{self.directives(field_.conditions)}"
         if branch.tree is not None:
             lists = (LIST,) * branch.edge.shape.count("[")
             below = self.tree(branch.tree, (*plain, field_.key, *lists), (*real, key, *lists))
@@ -86,6 +90,12 @@ class _Printing:
             if rename not in self.renames:
                 self.renames.append(rename)
         return text
+
+    def _arguments(self, branch: Branch) -> str:
+        """The client's arguments and those from context."""
+        given = [branch.field.args[1:-1]] if branch.field.args else []
+        given += [f"{one.name}: ${self.context[one]}" for one in branch.edge.context]
+        return f"({', '.join(given)})" if given else ""
 
     def _key(self, branch: Branch, plain: Path) -> str:
         """The response key, an alias of it from the second shape on."""
@@ -105,6 +115,10 @@ class _Printing:
             f" @{'include' if wanted else 'skip'}(if: ${variable})"
             for variable, wanted in conditions
         )
+
+
+def _printing(supergraph: Supergraph, step: Step) -> _Printing:
+    return _Printing(supergraph, {one.argument: one.variable for one in step.context})
 
 
 def root_fetch(supergraph: Supergraph, header: Header, number: int, step: Step) -> Fetch:
@@ -132,7 +146,7 @@ def entity_fetch(supergraph: Supergraph, header: Header, number: int, steps: lis
     bodies: list[str] = []
     representations: list[str] = []
     for index, step in enumerate(steps):
-        printing = _Printing(supergraph)
+        printing = _printing(supergraph, step)
         suffix = str(index) if len(steps) > 1 else ""
         alias, variable = f"_e{suffix}" if suffix else "_entities", f"representations{suffix}"
         while variable in header.variables:
@@ -141,6 +155,7 @@ def entity_fetch(supergraph: Supergraph, header: Header, number: int, steps: lis
         shown = f"{alias}: _entities" if suffix else "_entities"
         bodies.append(f"{shown}(representations: ${variable}) {{ {body} }}")
         representations.append(f"${variable}: [_Any!]!")
+        representations += [f"${one.variable}: {one.argument.type}" for one in step.context]
         used |= printing.variables
         calls.append(
             EntityCall(
@@ -150,6 +165,10 @@ def entity_fetch(supergraph: Supergraph, header: Header, number: int, steps: lis
                 required(supergraph, step.inputs),
                 tuple(sorted(step.rewrites, key=lambda one: one.typename)),
                 tuple(printing.renames),
+                tuple(
+                    ContextValue(one.variable, one.levels_up, required(supergraph, one.inputs))
+                    for one in step.context
+                ),
             )
         )
     variables = _definitions(header, used, representations)
@@ -182,13 +201,12 @@ def _entity_body(printing: _Printing, step: Step) -> str:
 
 def signature(supergraph: Supergraph, step: Step) -> tuple[object, ...]:
     """Equal for steps that send and ask the same."""
-    if not step.inputs:
+    if not step.inputs or step.context:
         return (step.id,)
     return (
-        _entity_body(_Printing(supergraph), step),
+        _entity_body(_printing(supergraph, step), step),
         required(supergraph, step.inputs),
         frozenset(step.rewrites),
-        bool(step.context),
     )
 
 
