@@ -57,9 +57,10 @@ class Caches(_Settings, frozen=True):
     """Entries kept; the least recently used goes first."""
 
     operations_max: int = 2_000
-    operations_bytes_max: int = 20_000_000
-    """Sum of the operation texts of what is kept."""
+    operations_bytes_max: int = 60_000_000
+    """What kept operations take together, estimated."""
     refusals_max: int = 500
+    refusals_bytes_max: int = 5_000_000
     """Kept apart from operations, so that nonsense cannot push them out."""
     tokens_max: int = 10_000
     tokens_seconds_max: float = 60.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
 from router.planner.plan import LIST, Path, TypeFilter
 
@@ -24,6 +25,11 @@ class Place:
     ancestors: tuple[JsonObject, ...]
 
 
+KEPT_MAX: Final = 4_096
+"""Compiled walks, and likewise representations and projections, shared by all operations."""
+
+
+@lru_cache(KEPT_MAX)
 def compile_walk(path: Path) -> Walk:
     """A function from a root to all objects at `path`, in order.
 

@@ -9,10 +9,12 @@ enter the generated text.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType
 from typing import Any, NoReturn, TypeAlias
 
 from router.executor.leaves import INT_MAX, INT_MIN
-from router.executor.paths import JsonObject
+from router.executor.paths import KEPT_MAX, JsonObject
 from router.executor.shape import (
     CompositeShape,
     FieldShape,
@@ -37,6 +39,12 @@ def _fault() -> NoReturn:
 def compile_projection(shape: ObjectShape) -> Project:
     """A function from the response tree to `data`. It raises Faulty, or TypeError for a fault."""
     return _Source(shape).function()
+
+
+@lru_cache(KEPT_MAX)
+def _code(text: str) -> CodeType:
+    """Compiled text, shared by operations that ask for the same fields."""
+    return compile(text, "<projection>", "exec")
 
 
 class _ByType(dict[str, Project]):
@@ -65,8 +73,7 @@ class _Source:
 
     def function(self) -> Project:
         members = ", ".join(f"{field.key!r}: {self._field(field)}" for field in self.shape.fields)
-        text = f"def project(o):\n    g = o.get\n    return {{{members}}}\n"
-        exec(compile(text, f"<projection of {self.shape.typename}>", "exec"), self.names)
+        exec(_code(f"def project(o):\n    g = o.get\n    return {{{members}}}\n"), self.names)
         project: Project = self.names["project"]
         return project
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 import orjson
 
-from router.executor.paths import JsonObject
+from router.executor.paths import KEPT_MAX, JsonObject
 from router.planner.plan import (
     EntityCall,
     RequiredField,
@@ -55,7 +56,12 @@ def compile_representations(call: EntityCall) -> Build:
 
     Objects of a type no fragment matches, and objects that lack a required member, are left out.
     """
-    builders = _builders_by_type(call.requires, call.input_rewrites)
+    return _compile(call.requires, call.input_rewrites)
+
+
+@lru_cache(KEPT_MAX)
+def _compile(requires: tuple[RequiredFragment, ...], rewrites: tuple[SetTypename, ...]) -> Build:
+    builders = _builders_by_type(requires, rewrites)
     kinds = list({id(builder): builder for builder in builders.values()}.values())
     if len(kinds) == 1 and kinds[0].take is not None:
         return _build_one_kind(frozenset(builders), kinds[0], kinds[0].take)

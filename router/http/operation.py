@@ -38,8 +38,10 @@ PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 NO_OPERATION: Final = "OPERATION_RESOLUTION_FAILURE"
 UNSUPPORTED: Final = "OPERATION_NOT_SUPPORTED"
-ENTRY_BYTES: Final = 2_000
-"""What a kept operation weighs besides its text."""
+ENTRY_BYTES: Final = 5_000
+CHARACTER_BYTES: Final = 20
+FETCH_CHARACTER_BYTES: Final = 30
+"""What a kept operation takes, about: each, per character of its text and of its fetches."""
 
 Key: TypeAlias = tuple[str, str | None, frozenset[str]]
 """Text, operation name, active override labels."""
@@ -100,7 +102,7 @@ class OperationPipeline:
             caches.operations_max, caches.operations_bytes_max
         )
         self._refused: BoundedCache[Key, Prepared] = BoundedCache(
-            caches.refusals_max, caches.operations_bytes_max
+            caches.refusals_max, caches.refusals_bytes_max
         )
         self._under_way: dict[Key, asyncio.Future[Prepared]] = {}
         self._threads = ThreadPoolExecutor(config.planning_threads, thread_name_prefix="plan")
@@ -156,7 +158,7 @@ class OperationPipeline:
         if not done.cancelled() and done.exception() is None:
             prepared = done.result()
             kept = self._prepared if prepared.compiled is not None else self._refused
-            kept.put(key, prepared, weight=len(key[0]) + ENTRY_BYTES)
+            kept.put(key, prepared, weight=_weight(key[0], prepared))
 
     def _active_labels(self) -> frozenset[str]:
         percent = self._percent()
@@ -178,6 +180,8 @@ class OperationPipeline:
         self, text: str, operation_name: str | None, labels: frozenset[str]
     ) -> CompiledOperation:
         document = self._parse(text)
+        # What is kept needs no locations: they hold on to every token of the text.
+        lean = parse(text, no_location=True)
         check_document(document, self.config.limits, introspection=self.config.introspection)
         self._validate(document)
         operation = _pick(document, operation_name)
@@ -186,12 +190,14 @@ class OperationPipeline:
                 [_plain("Subscriptions need a streaming transport.", UNSUPPORTED)]
             )
         try:
-            plan = self._planner.plan(document, operation_name, override_labels=labels)
+            plan = self._planner.plan(lean, operation_name, override_labels=labels)
         except OperationRefused:
             raise
         except RouterError as error:
             raise OperationRefused([_plain(str(error), error.code)]) from error
-        return CompiledOperation(self.supergraph.api_schema, document, operation, plan)
+        return CompiledOperation(
+            self.supergraph.api_schema, lean, _pick(lean, operation_name), plan
+        )
 
     def _parse(self, text: str) -> DocumentNode:
         check_text(text, self.config.limits)
@@ -218,6 +224,15 @@ class OperationPipeline:
     def close(self) -> None:
         """End the planning threads once they are idle."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _weight(text: str, prepared: Prepared) -> int:
+    """An estimate of the bytes that keeping it takes."""
+    weight = ENTRY_BYTES + CHARACTER_BYTES * len(text)
+    if prepared.compiled is not None:
+        fetches = prepared.compiled.plan.fetches()
+        weight += FETCH_CHARACTER_BYTES * sum(len(fetch.operation) for fetch in fetches)
+    return weight
 
 
 _NO_LABELS: Final[frozenset[str]] = frozenset()

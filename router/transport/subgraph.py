@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import orjson
 
 from router.planner.plan import OperationKind
+
+VARIABLES: Final = b',"variables":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +24,18 @@ class SubgraphOperation:
     name: str | None
     kind: OperationKind
     body: bytes = field(init=False, repr=False)
-    body_without_variables: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         members: dict[str, Any] = {"query": self.query}
         if self.name is not None:
             members["operationName"] = self.name
-        whole = orjson.dumps(members)
-        object.__setattr__(self, "body_without_variables", whole)
-        object.__setattr__(self, "body", whole[:-1] + b',"variables":')
+        # Concatenation also trims: what orjson returns may hold on to more than its length.
+        object.__setattr__(self, "body", orjson.dumps(members)[:-1] + VARIABLES)
 
     def encode(self, variables: Mapping[str, Any] | None) -> bytes:
         """The whole JSON body."""
         if not variables:
-            return self.body_without_variables
+            return self.body[: -len(VARIABLES)] + b"}"
         return self.body + orjson.dumps(variables) + b"}"
 
 
