@@ -1,6 +1,7 @@
 """The projection engine: read models built from a log, kept up to date, rebuilt beside the live."""
 
 from projections.errors import ProjectionError
+from projections.metrics import ProjectionMetrics
 from projections.operations import OPERATOR_EVENTS, Operations
 from projections.projection import Cursor, Projection
 from projections.reactor import Message, Reactor
@@ -16,6 +17,7 @@ __all__ = [
     "Operations",
     "Projection",
     "ProjectionError",
+    "ProjectionMetrics",
     "ProjectionRunner",
     "Reactor",
     "ReactorRunner",

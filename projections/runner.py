@@ -58,6 +58,8 @@ class ProjectionRunner:
         self.conninfo = store.conninfo if conninfo is None else conninfo
         self.declared = Declared(projections)
         self.head = 0
+        self.known: list[Build] = []
+        """The builds as the catalogue last had them; the head is from then, too."""
         self._lanes_lock = threading.Lock()
         self._lanes: set[Lane] = set()
         self._shared: Lane | None = None
@@ -142,6 +144,10 @@ class ProjectionRunner:
         """How far the live build of a projection is, as far as this process knows."""
         self.declared.newest(name)
         return self._positions.get(self._live.get(name, 0), 0)
+
+    def position_of(self, build_id: int) -> int:
+        """How far a build is, as far as this process knows."""
+        return self._positions.get(build_id, 0)
 
     def positions(self) -> dict[str, int]:
         """How far the live build of each projection is, as far as this process knows."""
@@ -274,6 +280,7 @@ class ProjectionRunner:
             connection.execute(f"NOTIFY {catalogue.CHANNEL}")
 
     def _learn(self, found: Sequence[Build]) -> None:
+        self.known = list(found)
         self._live = {build.name: build.id for build in found if build.state is State.LIVE}
         for build in found:
             if not self._owned(build.id):

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import psycopg
 import pytest
+from prometheus_client import CollectorRegistry
 
 from eventstore.event import Event, Recorded, event_type
 from eventstore.store import EventStore
-from projections import Cursor, ProjectionRunner, catalogue, parked
+from projections import Cursor, ProjectionMetrics, ProjectionRunner, catalogue, parked
 from projections.errors import ReasonNeeded
 from tests.projections.ledger import (
     TYPES,
@@ -76,6 +77,12 @@ async def test_a_failing_event_parks_its_key_and_the_rest_goes_on(
         assert "in apply" in key.traceback
         (build,) = await runner.builds("balances")
         assert (build.parked_keys, build.parked_events) == (1, 2)
+        registry = CollectorRegistry()
+        registry.register(ProjectionMetrics(runner))
+        at = {"projection": "balances", "build": "1", "state": "live"}
+        await until(lambda: registry.get_sample_value("projection_parked_keys", at) == 1)
+        assert registry.get_sample_value("projection_position", at) == position
+        assert registry.get_sample_value("projection_missing_positions", at) == 0
 
 
 async def test_a_broken_constraint_parks_too(store: EventStore, database: str) -> None:
