@@ -267,9 +267,12 @@ async def test_the_copy_goes_on_where_it_stopped(new_database: Callable[[], str]
             async with running(
                 build, database, name="journal", feeds={"orders": orders.full_feed}
             ) as journal:
+                follower = journal.resources.follower
+                if n > 0:
+                    assert await follower.wait_for("orders", 1, WAIT_SECONDS_MAX)
+                    assert follower.positions()["orders"] >= 700 * n
                 await orders.tell("ord_1", *(OrderNoted("ord_1", i) for i in range(700)))
                 head = await orders.store.head()
-                follower = journal.resources.follower
                 assert await follower.wait_for("orders", head, WAIT_SECONDS_MAX)
             with psycopg.connect(database) as connection:
                 row = connection.execute(

@@ -100,6 +100,13 @@ async def test_the_same_key_gives_the_same_products(products: Products) -> None:
     assert other["userErrors"][0]["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
+async def test_a_key_counts_for_its_sender_alone(products: Products) -> None:
+    for n in range(2):
+        payload = await create(products, silk(f"s{n}"), key="one key of two people")
+        assert payload["userErrors"] == []
+        assert not payload["receipt"]["replayed"]
+
+
 async def test_of_many_at_the_same_time_one_gets_the_sku(products: Products) -> None:
     payloads = await asyncio.gather(*(create(products, silk()) for _ in range(6)))
     assert sum(bool(payload["products"]) for payload in payloads) == 1
