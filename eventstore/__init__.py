@@ -6,6 +6,7 @@ what other services read of it. docs/eventstore.md shows all of it in twenty lin
 
 from eventstore.append import Append, Appended, Effect, Idempotency
 from eventstore.errors import (
+    AppendFailed,
     EffectFailed,
     EffectRefused,
     EventStoreError,
@@ -36,6 +37,7 @@ __all__ = [
     "STREAM_EXISTS",
     "Actor",
     "Append",
+    "AppendFailed",
     "Appended",
     "Client",
     "Effect",

@@ -13,7 +13,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
 
@@ -23,6 +22,7 @@ from eventstore.errors import EventStoreError, StoreOverloaded, StoreUnavailable
 from eventstore.layout import Layout, connect
 from eventstore.transaction import Answer, Batch, Writer, refusal
 from eventstore.watch import Head
+from eventstore.wire import Wire
 
 QUEUE_APPENDS_MAX = 10_000
 BATCH_EVENTS_MAX = 2_000
@@ -64,7 +64,7 @@ class Committer:
         self._queue: deque[Ticket] = deque()
         self._changed = threading.Condition()
         self._stopping = False
-        self._connection: psycopg.Connection[Any] | None = None
+        self._wire: Wire | None = None
         self._notified_at = 0.0
         self.batches = 0
         self._thread = threading.Thread(
@@ -96,8 +96,8 @@ class Committer:
             while tickets := self._take():
                 self._commit(tickets)
         finally:
-            if self._connection is not None:
-                self._connection.close()
+            if self._wire is not None:
+                self._wire.connection.close()
 
     def _take(self) -> list[Ticket]:
         """The next batch, waiting for one; empty when there will be none."""
@@ -123,7 +123,7 @@ class Committer:
             try:
                 self._write(batch, apart=apart, since=tickets[0].since)
             except psycopg.Error as error:
-                failure: EventStoreError = refusal(error)
+                failure: EventStoreError = refusal(error, of_effect=effects)
             except StoreUnavailable as error:
                 deliver((ticket, error) for ticket in tickets)
                 return
@@ -145,12 +145,11 @@ class Committer:
         """
         while True:
             try:
-                connection = self._connected()
-                self._writer.commit(connection, batch, apart=apart)
+                self._writer.commit(self._connected(), batch, apart=apart)
             except psycopg.OperationalError as error:
-                if self._connection is not None and not self._connection.closed:
+                if self._wire is not None and not self._wire.connection.closed:
                     raise
-                self._connection = None
+                self._wire = None
                 if time.monotonic() - since > self._unavailable_seconds or self._stopping:
                     raise StoreUnavailable(
                         self._layout.name, str(error).strip(), unknown=batch.marker is not None
@@ -160,11 +159,16 @@ class Committer:
                 self.batches += 1
                 return
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed:
-            self._connection = connect(self._conninfo, self._layout.application("append"))
-            self._connection.execute("SET idle_in_transaction_session_timeout = '5s'")
-        return self._connection
+    def _connected(self) -> Wire:
+        if self._wire is None or self._wire.connection.closed:
+            connection = connect(self._conninfo, self._layout.application("append"))
+            try:
+                connection.execute("SET idle_in_transaction_session_timeout = '5s'")
+                self._wire = Wire(connection, self._layout.sql.appending)
+            except psycopg.Error:
+                connection.close()
+                raise
+        return self._wire
 
     def _notify(self) -> None:
         """Tell other processes, apart from the commit: NOTIFY makes commits of all databases queue.
@@ -176,12 +180,12 @@ class Committer:
             return
         self._notified_at = now
         try:
-            self._connected().pgconn.exec_(
+            self._connected().simple(
                 b"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY %b, '%d'; COMMIT"
                 % (self._layout.channel.encode(), self._head.position)
             )
         except psycopg.OperationalError:
-            self._connection = None
+            self._wire = None
 
 
 def deliver(answers: Iterable[tuple[Ticket, Answer]]) -> None:

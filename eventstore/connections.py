@@ -35,6 +35,7 @@ class Connections:
         self._unavailable_seconds, self._retry_seconds = unavailable_seconds, retry_seconds
         self._turns = threading.BoundedSemaphore(connections_max)
         self._idle: list[psycopg.Connection[Any]] = []
+        self._closing = threading.Lock()
         self._closed = False
 
     def read(self, function: Callable[[psycopg.Connection[Any]], T]) -> T:
@@ -50,7 +51,7 @@ class Connections:
                     result = function(connection)
                 except psycopg.OperationalError as error:
                     if connection is not None and not connection.closed:
-                        self._idle.append(connection)
+                        self._give_back(connection)
                         raise
                     if self._closed or time.monotonic() - since > self._unavailable_seconds:
                         raise StoreUnavailable(self._layout.name, str(error).strip()) from error
@@ -61,14 +62,23 @@ class Connections:
                         connection.close()
                     raise
                 else:
-                    self._idle.append(connection)
+                    self._give_back(connection)
                     return result
         finally:
             self._turns.release()
 
     def close(self) -> None:
-        self._closed = True
+        """Close all connections: those in use, when they are given back."""
+        with self._closing:
+            self._closed = True
         self._drop_idle()
+
+    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+        with self._closing:
+            if not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _take(self) -> psycopg.Connection[Any]:
         if self._closed:

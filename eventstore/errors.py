@@ -96,6 +96,16 @@ class EffectFailed(EventStoreError):
         super().__init__(f"an effect of the append failed with SQLSTATE {sqlstate}: {detail}")
 
 
+class AppendFailed(EventStoreError):
+    """PostgreSQL would not store the append, for a reason that is none of the caller's."""
+
+    code = "APPEND_FAILED"
+
+    def __init__(self, sqlstate: str, detail: str) -> None:
+        self.sqlstate, self.detail = sqlstate, detail
+        super().__init__(f"the append failed with SQLSTATE {sqlstate}: {detail}")
+
+
 class StoreUnavailable(EventStoreError):
     """The database cannot be reached. `unknown` if an append may have been stored nevertheless:
     ask with its idempotency key, or read its stream, before trying again.

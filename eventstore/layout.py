@@ -11,29 +11,36 @@ from typing import Any
 import psycopg
 from psycopg.types.string import ByteaBinaryLoader
 
-from eventstore import arrays
 from eventstore.errors import EventStoreError, InvalidAppend, WrongStore
 
 LAYOUT = 1
 PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
 
+CONNECT_SECONDS_MAX = 5
+
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,40}\Z")
 _JSON_OID = 114
 
 
-def connect(conninfo: str, application: str, **options: Any) -> psycopg.Connection[Any]:
+def connect(conninfo: str, application: str) -> psycopg.Connection[Any]:
     """A connection in autocommit that gives JSON as bytes. Raises psycopg.OperationalError."""
     connection = psycopg.connect(
-        conninfo, autocommit=True, application_name=application, connect_timeout=5, **options
+        conninfo,
+        autocommit=True,
+        application_name=application,
+        connect_timeout=CONNECT_SECONDS_MAX,
+        keepalives_idle=10,
+        keepalives_interval=5,
+        keepalives_count=3,
+        tcp_user_timeout=20_000,
     )
     prepare(connection)
     return connection
 
 
 def prepare(connection: psycopg.Connection[Any]) -> None:
-    """Make a connection send our arrays and give JSON as it is stored, as bytes."""
-    arrays.register(connection.adapters)
+    """Make a connection give JSON as it is stored, as bytes."""
     connection.adapters.register_loader(_JSON_OID, ByteaBinaryLoader)
 
 
@@ -105,18 +112,6 @@ class Statements:
         return f"SELECT position FROM {self.schema}.log"
 
     @cached_property
-    def lock(self) -> str:
-        """Take the turn to append: where the log stands, and the time, which never goes back."""
-        return (
-            "SELECT position, greatest(recorded_at, clock_timestamp()) "
-            f"FROM {self.schema}.log FOR UPDATE"
-        )
-
-    @cached_property
-    def heads(self) -> str:
-        return f"SELECT stream, version FROM {self.schema}.streams WHERE stream = ANY(%s)"
-
-    @cached_property
     def known(self) -> str:
         return (
             "SELECT key, request_hash, position, versions, outcome "
@@ -124,37 +119,37 @@ class Statements:
         )
 
     @cached_property
-    def at(self) -> str:
-        return f"SELECT id FROM {self.schema}.events WHERE position = %s"
+    def appending(self) -> dict[bytes, str]:
+        """What the committer prepares, with parameters in PostgreSQL's own way.
 
-    @cached_property
-    def insert_events(self) -> str:
-        return (
-            f"INSERT INTO {self.schema}.events (recorded_at, position, version, type_version, id, "
-            "stream, type, leaf, tags, metadata, payload) "
-            "SELECT %s, p, v, tv, i, s, t, l, g::text[], m, d FROM unnest(%s, %s, %s, %s, %s, %s, "
-            "%s, %s, %s, %s) AS new (p, v, tv, i, s, t, l, g, m, d)"
-        )
-
-    @cached_property
-    def move_streams(self) -> str:
-        return (
-            f"INSERT INTO {self.schema}.streams AS old (stream, version, first_position, position) "
-            "SELECT * FROM unnest(%s, %s, %s, %s) ON CONFLICT (stream) "
-            "DO UPDATE SET version = excluded.version, position = excluded.position"
-        )
-
-    @cached_property
-    def insert_keys(self) -> str:
-        return (
-            f"INSERT INTO {self.schema}.idempotency "
+        `lock` takes the turn to append, and says where the log stands and what time it is, which
+        never goes back. Statements after it see all that was committed before.
+        """
+        schema = self.schema
+        return {
+            b"begin": "BEGIN",
+            b"commit": "COMMIT",
+            b"lock": "SELECT position, greatest(recorded_at, clock_timestamp()) "
+            f"FROM {schema}.log FOR UPDATE",
+            b"heads": f"SELECT stream, version FROM {schema}.streams WHERE stream = ANY($1)",
+            b"known": self.known.replace("%s", "$1"),
+            b"at": f"SELECT id FROM {schema}.events WHERE position = $1",
+            b"events": f"INSERT INTO {schema}.events (recorded_at, position, version, "
+            "type_version, id, stream, type, leaf, tags, metadata, payload) "
+            "SELECT $1::timestamptz, p, v, tv, i, s, t, l, g::text[], m, d FROM unnest("
+            "$2::bigint[], $3::bigint[], $4::integer[], $5::uuid[], $6::text[], $7::text[], "
+            "$8::bytea[], $9::text[], $10::json[], $11::json[]) "
+            "AS new (p, v, tv, i, s, t, l, g, m, d)",
+            b"streams": f"INSERT INTO {schema}.streams (stream, version, first_position, position) "
+            "SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) "
+            "ON CONFLICT (stream) "
+            "DO UPDATE SET version = excluded.version, position = excluded.position",
+            b"keys": f"INSERT INTO {schema}.idempotency "
             "(recorded_at, key, request_hash, position, versions, outcome) "
-            "SELECT %s, new.* FROM unnest(%s, %s, %s, %s, %s) AS new"
-        )
-
-    @cached_property
-    def move_log(self) -> str:
-        return f"UPDATE {self.schema}.log SET position = %s, recorded_at = %s"
+            "SELECT $1::timestamptz, new.* FROM unnest($2::text[], $3::bytea[], $4::bigint[], "
+            "$5::json[], $6::bytea[]) AS new",
+            b"log": f"UPDATE {schema}.log SET position = $1, recorded_at = $2",
+        }
 
     @cached_property
     def partitions(self) -> str:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import psycopg
 
-from eventstore import arrays
-from eventstore.append import Appended, Effect
-from eventstore.decide import Known, Plan, Request, heads_after, keys_of, streams_of
-from eventstore.errors import EffectFailed, EffectRefused, EventStoreError
+from eventstore.append import Appended, Effect, Idempotency
+from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized
+from eventstore.decide import Known, Placed, Plan, Request, heads_after, keys_of, streams_of
+from eventstore.errors import AppendFailed, EffectFailed, EffectRefused, EventStoreError
 from eventstore.layout import PARTITION_EVENTS, Layout
 from eventstore.record import leaf, timestamp
+from eventstore.wire import Call, Wire, column, integer
 
 Answer = Appended | EventStoreError
 
@@ -29,6 +29,10 @@ AHEAD_EVENTS = PARTITION_EVENTS // 10
 """A partition is made when fewer positions than this are left in the last one."""
 
 _LOCK_TIMEOUT_AHEAD = "50ms"
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_BEGIN: Call = (b"begin", ())
+_LOCK: Call = (b"lock", ())
+_COMMIT: Call = (b"commit", ())
 _versions = msgspec.json.Decoder(dict[str, int]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -62,7 +66,7 @@ class Writer:
     covered: int = 0
     _retry_partitions_at: int = field(default=0)
 
-    def commit(self, connection: psycopg.Connection[Any], batch: Batch, *, apart: bool) -> None:
+    def commit(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
         """Decide and store, and set the batch's answers. With `apart`, effects that fail fail only
         their own append; without, any failing effect fails the transaction, at less cost.
 
@@ -70,133 +74,59 @@ class Writer:
         a marker.
         """
         try:
-            plan, now, stored = self._begin(connection, batch)
+            plan, now, stored = self._begin(wire, batch)
             batch.position = plan.position
-            if stored:
-                connection.execute("ROLLBACK")
+            if not stored:
+                batch.marker = None
+                batch.answers = decide(wire, plan, batch.requests, apart=apart)
+            if stored or plan.empty:
+                wire.simple(b"ROLLBACK")
                 return
-            batch.marker = None
-            batch.answers = self._decide(connection, plan, batch.requests, apart=apart)
-            if plan.empty:
-                connection.execute("ROLLBACK")
-                return
-            self._make_partitions(connection, plan.position)
+            self._make_partitions(wire, plan.position)
+            run_together(wire, plan.effects)
+            calls = writes(plan, now)
             if plan.placed:
-                last = plan.placed[-1]
-                batch.marker = Marker(last.position, last.row.id)
-            self._write(connection, plan, now)
+                batch.marker = Marker(plan.position, plan.placed[-1].row.id)
+            wire.run(calls)
             batch.position, batch.marker = plan.position, None
         except psycopg.Error:
-            if not connection.closed:
+            if not wire.connection.closed:
                 batch.marker = None
-                connection.execute("ROLLBACK")
+                wire.simple(b"ROLLBACK")
             raise
 
-    def _begin(
-        self, connection: psycopg.Connection[Any], batch: Batch
-    ) -> tuple[Plan, datetime, bool]:
+    def _begin(self, wire: Wire, batch: Batch) -> tuple[Plan, bytes, bool]:
         """Take the lock, read. Also says if the batch is found to be stored already."""
-        sql, requests, marker = self.layout.sql, batch.requests, batch.marker
+        requests, marker = batch.requests, batch.marker
         streams, keys = streams_of(requests), keys_of(requests)
-        known: psycopg.Cursor[Any] | None = None
-        found: psycopg.Cursor[Any] | None = None
-        with connection.pipeline():
-            connection.execute("BEGIN", prepare=True)
-            lock = connection.execute(sql.lock, prepare=True, binary=True)
-            heads = connection.execute(
-                sql.heads, [arrays.texts([s.encode() for s in streams])], prepare=True, binary=True
-            )
-            if keys:
-                array = arrays.texts([key.encode() for key in keys])
-                known = connection.execute(sql.known, [array], prepare=True, binary=True)
-            if marker is not None:
-                found = connection.execute(sql.at, [marker.position], binary=True)
-        row = lock.fetchone()
-        assert row is not None
-        plan = Plan(row[0], dict(heads), {})
-        for key, request_hash, position, versions, outcome in known or ():
-            appended = Appended(position, _versions(versions), outcome=outcome)
-            plan.known[key] = Known(request_hash, appended)
-        stored = found is not None and marker is not None and _is(found.fetchone(), marker)
-        return plan, row[1], stored
+        calls = [_BEGIN, _LOCK, (b"heads", [sized(TEXT, [s.encode() for s in streams])])]
+        if keys:
+            calls.append((b"known", [sized(TEXT, [key.encode() for key in keys])]))
+        if marker is not None:
+            calls.append((b"at", [marker.position.to_bytes(8)]))
+        results = wire.run(calls)
+        log, heads = results[1], results[2]
+        names, versions = column(heads, 0), column(heads, 1)
+        plan = Plan(
+            integer(log.get_value(0, 0)),
+            {n.decode(): integer(v) for n, v in zip(names, versions, strict=True)},
+            {},
+        )
+        if keys:
+            table = results[3]
+            for row in zip(*(column(table, number) for number in range(5)), strict=True):
+                key, request_hash, position, moved, outcome = row
+                before = Appended(integer(position), _versions(moved), outcome=outcome)
+                plan.known[key.decode()] = Known(request_hash, before)
+        stored = marker is not None and column(results[-1], 0) == [marker.id]
+        return plan, log.get_value(0, 1) or b"", stored
 
-    def _decide(
-        self,
-        connection: psycopg.Connection[Any],
-        plan: Plan,
-        requests: Sequence[Request],
-        *,
-        apart: bool,
-    ) -> list[Answer]:
-        answers: list[Answer] = []
-        for request in requests:
-            answer = plan.answer(request)
-            if answer is None and apart and request.effects:
-                answer = run_apart(connection, request.effects)
-            if answer is None:
-                answer = plan.accept(request)
-                if not apart:
-                    plan.effects.extend(request.effects)
-            answers.append(answer)
-        return answers
-
-    def _write(self, connection: psycopg.Connection[Any], plan: Plan, now: datetime) -> None:
-        sql, placed = self.layout.sql, plan.placed
-        stamp = timestamp(now)
-        with connection.pipeline():
-            for effect in plan.effects:
-                connection.execute(effect.sql, effect.params)
-            if placed:
-                rows = [item.row for item in placed]
-                connection.execute(
-                    sql.insert_events,
-                    [
-                        now,
-                        arrays.int8s([item.position for item in placed]),
-                        arrays.int8s([item.version for item in placed]),
-                        arrays.int4s([row.type_version for row in rows]),
-                        arrays.uuids([row.id for row in rows]),
-                        arrays.texts([row.stream for row in rows]),
-                        arrays.texts([row.type for row in rows]),
-                        arrays.byteas([leaf(i.row, i.position, i.version, stamp) for i in placed]),
-                        arrays.texts([row.tags for row in rows]),
-                        arrays.jsons([row.metadata for row in rows]),
-                        arrays.jsons([row.payload for row in rows]),
-                    ],
-                    prepare=True,
-                )
-                heads = heads_after(placed)
-                connection.execute(
-                    sql.move_streams,
-                    [
-                        arrays.texts([stream.encode() for stream in heads]),
-                        arrays.int8s([version for version, _, _ in heads.values()]),
-                        arrays.int8s([first for _, first, _ in heads.values()]),
-                        arrays.int8s([last for _, _, last in heads.values()]),
-                    ],
-                    prepare=True,
-                )
-                connection.execute(sql.move_log, [plan.position, now], prepare=True)
-            if plan.keys:
-                connection.execute(
-                    sql.insert_keys,
-                    [
-                        now,
-                        arrays.texts([key.key.encode() for key, _ in plan.keys]),
-                        arrays.byteas([key.request_hash for key, _ in plan.keys]),
-                        arrays.int8s([appended.position for _, appended in plan.keys]),
-                        arrays.jsons([_encode(appended.versions) for _, appended in plan.keys]),
-                        arrays.byteas([appended.outcome for _, appended in plan.keys]),
-                    ],
-                    prepare=True,
-                )
-            connection.execute("COMMIT", prepare=True)
-
-    def _make_partitions(self, connection: psycopg.Connection[Any], last: int) -> None:
+    def _make_partitions(self, wire: Wire, last: int) -> None:
         """Make the next partition well before it is needed, so that a lock in the way can wait."""
         statement, wanted = self.layout.sql.partitions, last + AHEAD_EVENTS
         if wanted <= self.covered or (last <= self.covered and last < self._retry_partitions_at):
             return
+        connection = wire.connection
         try:
             with connection.transaction():
                 if last <= self.covered:
@@ -210,14 +140,35 @@ class Writer:
             self.covered = row[0]
 
 
-def run_apart(
-    connection: psycopg.Connection[Any], effects: Sequence[Effect]
-) -> EventStoreError | None:
+def decide(wire: Wire, plan: Plan, requests: Sequence[Request], *, apart: bool) -> list[Answer]:
+    """The answers of a batch, each request seeing those accepted before it."""
+    answers: list[Answer] = []
+    for request in requests:
+        answer = plan.answer(request)
+        if answer is None and apart and request.effects:
+            answer = run_apart(wire, request.effects)
+        if answer is None:
+            answer = plan.accept(request)
+            if not apart:
+                plan.effects.extend(request.effects)
+        answers.append(answer)
+    return answers
+
+
+def run_together(wire: Wire, effects: Sequence[Effect]) -> None:
+    """Run all effects of a batch in one round trip. Raises psycopg.Error."""
+    if effects:
+        with wire.connection.pipeline():
+            for effect in effects:
+                wire.connection.execute(effect.sql, effect.params, prepare=False)
+
+
+def run_apart(wire: Wire, effects: Sequence[Effect]) -> EventStoreError | None:
     """Run one append's effects in a savepoint; undo them and say why if one fails."""
     try:
-        with connection.transaction():
+        with wire.connection.transaction():
             for effect in effects:
-                connection.execute(effect.sql, effect.params)
+                wire.connection.execute(effect.sql, effect.params, prepare=False)
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
@@ -225,13 +176,60 @@ def run_apart(
     return None
 
 
-def refusal(error: psycopg.Error) -> EventStoreError:
+def refusal(error: psycopg.Error, *, of_effect: bool = True) -> EventStoreError:
     """What a failed statement of an append means to its caller."""
     detail = str(error).strip()
+    if not of_effect:
+        return AppendFailed(error.sqlstate or "", detail)
     if isinstance(error, psycopg.IntegrityError):
         return EffectRefused(error.diag.constraint_name or "", detail)
     return EffectFailed(error.sqlstate or "", detail)
 
 
-def _is(row: tuple[Any, ...] | None, marker: Marker) -> bool:
-    return row is not None and row[0].bytes == marker.id
+def writes(plan: Plan, now: bytes) -> list[Call]:
+    """All that the plan stores, and the commit. `now` is a timestamptz."""
+    calls = []
+    if plan.placed:
+        calls += [insert_events(plan.placed, now), move_streams(plan.placed)]
+        calls.append((b"log", [plan.position.to_bytes(8), now]))
+    if plan.keys:
+        calls.append(insert_keys(plan.keys, now))
+    return [*calls, _COMMIT]
+
+
+def insert_events(placed: Sequence[Placed], now: bytes) -> Call:
+    rows = [item.row for item in placed]
+    stamp = timestamp(_POSTGRES_EPOCH + timedelta(microseconds=integer(now)))
+    params = [
+        now,
+        int8s([item.position for item in placed]),
+        int8s([item.version for item in placed]),
+        int4s([row.type_version for row in rows]),
+        sized(UUID, [row.id for row in rows]),
+        sized(TEXT, [row.stream for row in rows]),
+        sized(TEXT, [row.type for row in rows]),
+        sized(BYTEA, [leaf(item.row, item.position, item.version, stamp) for item in placed]),
+        sized(TEXT, [row.tags for row in rows]),
+        sized(JSON, [row.metadata for row in rows]),
+        sized(JSON, [row.payload for row in rows]),
+    ]
+    return (b"events", params)
+
+
+def move_streams(placed: Sequence[Placed]) -> Call:
+    heads = heads_after(placed)
+    versions, firsts, lasts = zip(*heads.values(), strict=True)
+    names = sized(TEXT, [stream.encode() for stream in heads])
+    return (b"streams", [names, int8s(versions), int8s(firsts), int8s(lasts)])
+
+
+def insert_keys(keys: Sequence[tuple[Idempotency, Appended]], now: bytes) -> Call:
+    params = [
+        now,
+        sized(TEXT, [key.key.encode() for key, _ in keys]),
+        sized(BYTEA, [key.request_hash for key, _ in keys]),
+        int8s([appended.position for _, appended in keys]),
+        sized(JSON, [_encode(appended.versions) for _, appended in keys]),
+        sized(BYTEA, [appended.outcome for _, appended in keys]),
+    ]
+    return (b"keys", params)
