@@ -24,8 +24,12 @@ def database_name(service: str) -> str:
 
 
 @contextmanager
-def own_server(settings: Settings, services: Iterable[str]) -> Iterator[dict[str, str]]:
+def own_server(
+    settings: Settings, services: Iterable[str], *, throwaway: bool = False
+) -> Iterator[dict[str, str]]:
     """Service to conninfo. Without a configured server, an embedded one runs meanwhile.
+
+    `throwaway`: the data directory is gone afterwards, so the server need not end tidily.
 
     Raises the errors of EmbeddedPostgres.start, and NoDatabase where a server cannot be reached.
     """
@@ -33,7 +37,7 @@ def own_server(settings: Settings, services: Iterable[str]) -> Iterator[dict[str
         yield _on_configured(settings, services)
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
-    with EmbeddedPostgres(postgres_dir(settings)) as server:
+    with EmbeddedPostgres(postgres_dir(settings), throwaway=throwaway) as server:
         yield _on_embedded(server.conninfo("postgres"), services)
 
 

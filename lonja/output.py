@@ -19,8 +19,9 @@ DATA_DIR = click.option(
 )
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 
-console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-"""Colours and frames only on a terminal."""
+PLAIN_WIDTH = 140
+console = Console(highlight=False, width=None if sys.stdout.isatty() else PLAIN_WIDTH)
+"""Colours only on a terminal; elsewhere lines of a fixed width, wide enough for the trace."""
 
 
 def print_json(value: Any) -> None:

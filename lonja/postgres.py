@@ -58,14 +58,15 @@ NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 class EmbeddedPostgres:
     """A PostgreSQL server of this process, in `data_dir`.
 
-    `durable=False` (tests only) trades safety against a power cut for speed.
+    `durable=False` (tests only) trades safety against a power cut for speed. A `throwaway` cluster
+    is as durable while it runs, but nothing is written down for the next start.
 
     `start` raises DataDirectoryInUse, DataDirectoryUnusable, PostgresNotFound and PostgresFailed.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True) -> None:
+    def __init__(self, data_dir: Path, *, durable: bool = True, throwaway: bool = False) -> None:
         self.data_dir = Path(data_dir).resolve()
-        self.durable = durable
+        self.durable, self.throwaway = durable, throwaway
         self.socket_dir: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -112,7 +113,8 @@ class EmbeddedPostgres:
         """Shut down cleanly, ending sessions. Does nothing if not running."""
         server, self._server = self._server, None
         if server is not None and server.poll() is None:
-            server.send_signal(signal.SIGINT)
+            # SIGINT flushes everything first (a "fast" shutdown), SIGQUIT does not ("immediate").
+            server.send_signal(signal.SIGQUIT if self.throwaway else signal.SIGINT)
             try:
                 server.wait(STOP_SECONDS_MAX)
             except subprocess.TimeoutExpired:
@@ -179,7 +181,7 @@ class EmbeddedPostgres:
             "--encoding=UTF8",
             "--locale-provider=builtin",
             "--locale=C.UTF-8",
-            *([] if self.durable else ["--no-sync"]),
+            *([] if self.durable and not self.throwaway else ["--no-sync"]),
         ]
         done = subprocess.run(
             command,

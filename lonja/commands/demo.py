@@ -41,7 +41,7 @@ def demo(baskets: int, offset: int, data_dir: Path | None, as_json: bool) -> Non
     dataset.folder()
     with demo_data_dir(data_dir) as folder:
         settings = demo_settings(load(data_dir=folder))
-        with own_server(settings, SERVICES) as conninfos:
+        with own_server(settings, SERVICES, throwaway=data_dir is None) as conninfos:
             account = asyncio.run(_demo(settings, conninfos, baskets, offset, quiet=as_json))
     if as_json:
         print_json(report_json(account))

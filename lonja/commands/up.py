@@ -30,7 +30,7 @@ def up(port: int, host: str | None, data_dir: Path | None, demo: bool) -> None:
         settings = load(data_dir=folder, host=host)
         settings = demo_settings(settings) if demo else settings
         claim_port(settings.host, port)
-        with own_server(settings, SERVICES) as conninfos:
+        with own_server(settings, SERVICES, throwaway=demo and data_dir is None) as conninfos:
             asyncio.run(_up(settings, conninfos, port, demo))
     click.echo("stopped")
 

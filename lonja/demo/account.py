@@ -19,7 +19,9 @@ from lonja.demo.trace import trace_of
 from lonja.errors import LonjaError
 from lonja.running import RunningShop
 from lonja.trace import Step
-from projections import StoreLog, rebuild, verify
+from projections.rebuild import rebuild
+from projections.store_log import StoreLog
+from projections.verify import verify
 
 SETTLE_SECONDS_MAX = 60.0
 """How long the shop may show no progress before it is asked as it stands."""
@@ -151,7 +153,7 @@ def _basket_checks(
     return [
         Check("baskets = confirmed + rejected", len(confirmed) + rejections.total(), facts.baskets),
         Check(
-            "baskets of which no line can be sold", rejections["EMPTY_CART"], facts.hopeless_baskets
+            "baskets of which no line can be sold", rejections["CART_EMPTY"], facts.hopeless_baskets
         ),
         Check("orders whose total is not what was paid", len(wrong), 0),
     ]
@@ -212,7 +214,7 @@ def _order_checks(orders: list[dict[str, Any]], confirmed: list[int]) -> list[Ch
     unfinished = [order["id"] for order in orders if order["status"] not in FINAL]
     confirmations = Counter(
         sum(
-            notification["template"] == "order_confirmed" and notification["state"] == "SENT"
+            notification["template"] == "order_confirmation" and notification["state"] == "SENT"
             for notification in order["notifications"]
         )
         for order in orders
@@ -315,7 +317,7 @@ def _why(outcome: BasketOutcome, order: dict[str, Any] | None) -> str:
         return outcome.refused or "NOT_FOUND"
     if order["status"] == "COMPLETED":
         return ""
-    return str(order["cancelReason"] or order["status"])
+    return str((order["rejection"] or {}).get("reason") or order["status"])
 
 
 def _differing(left: dict[int, int], right: dict[int, int]) -> int:

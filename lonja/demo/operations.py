@@ -68,7 +68,7 @@ ORDERS_PAGE = """
 query Orders($after: String) {
   orders(first: 100, after: $after) {
     edges { node {
-      id number status total { amount } cancelReason
+      id number status total { amount } rejection { reason }
       payments { state captured { amount } authorized { amount } }
       shipments { state }
       notifications { template state }

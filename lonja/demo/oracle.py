@@ -38,8 +38,9 @@ LINES = """
 CREATE OR REPLACE TEMP TABLE judged AS
 SELECT t.basket_id, t.product_id, t.household_id, t.quantity,
        cast(round(t.sales_value * 100) AS BIGINT) AS cents,
-       CASE WHEN t.quantity < 1 OR t.quantity > 999 THEN 'QUANTITY_OUT_OF_RANGE'
-            WHEN p.product_id IS NULL THEN 'UNKNOWN_SKU' END AS refused
+       CASE WHEN t.quantity < 1 THEN 'QUANTITY_NOT_POSITIVE'
+            WHEN t.quantity > 999 THEN 'QUANTITY_TOO_LARGE'
+            WHEN p.product_id IS NULL THEN 'UNKNOWN_VARIANT' END AS refused
 FROM transactions t JOIN slice USING (basket_id) LEFT JOIN products p USING (product_id)
 """
 

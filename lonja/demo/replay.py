@@ -66,6 +66,7 @@ class Replay:
         self._sessions: dict[str, Session] = {}
         self._registered: set[int] = set()
         self._prices: dict[int, int] = {}
+        self._catalogue_position = ""
         self._busy = asyncio.Semaphore(BASKETS_AT_ONCE_MAX)
 
     async def run(self) -> list[BasketOutcome]:
@@ -112,7 +113,8 @@ class Replay:
         self, basket: Basket, changes: Mapping[int, int], outcome: BasketOutcome
     ) -> None:
         customer = await self._customer(basket.household_id)
-        position = await self._change_prices(basket, changes) if changes else None
+        if changes:
+            await self._change_prices(basket, changes)
         key = f"basket-{basket.id}"
         created = await self._mutate(
             operations.CREATE_CART,
@@ -124,7 +126,7 @@ class Replay:
             operations.FILL_CART,
             {"cart": cart_id, "lines": [_cart_line(line) for line in basket.lines]},
             token=await self.staff_token(),
-            read_position=position,
+            read_position=self._catalogue_position,
         )
         payload = filled["setCartLines"]
         refused = set()
@@ -135,7 +137,7 @@ class Replay:
             line.paid_cents for index, line in enumerate(basket.lines) if index not in refused
         )
         if not payload["cart"]["lines"]:
-            outcome.refused = "EMPTY_CART"
+            outcome.refused = "CART_EMPTY"
             return
         placed = await self._client.ask(
             operations.PLACE_ORDER,
@@ -169,7 +171,7 @@ class Replay:
                 self._prices[line.product_id] = changes[line.product_id] = found.unit_cents
         return changes
 
-    async def _change_prices(self, basket: Basket, changes: Mapping[int, int]) -> str:
+    async def _change_prices(self, basket: Basket, changes: Mapping[int, int]) -> None:
         payload = await self._mutate(
             operations.CHANGE_PRICES,
             {
@@ -181,12 +183,25 @@ class Replay:
             },
             token=await self.staff_token(),
         )
-        return str(payload["receipt"]["position"])
+        self._catalogue_at(payload)
+
+    def _catalogue_at(self, payload: Mapping[str, Any]) -> None:
+        """From now on carts are filled from a catalogue that has come at least this far."""
+        position = str(payload["receipt"]["position"])
+        if _number(position) > _number(self._catalogue_position):
+            self._catalogue_position = position
 
     async def _open_warehouse(self) -> str:
         payload = await self._mutate(
             operations.CREATE_WAREHOUSE,
-            {"input": {"code": "CENTRAL", "name": "Central warehouse", "country": "US"}},
+            {
+                "input": {
+                    "code": "CENTRAL",
+                    "name": "Central warehouse",
+                    "country": "US",
+                    "idempotencyKey": "central-warehouse",
+                }
+            },
             token=await self.staff_token(),
         )
         return str(payload["warehouse"]["id"])
@@ -212,7 +227,7 @@ class Replay:
                 {"input": {"products": products, "idempotencyKey": f"catalogue-{start}"}},
                 token=await self.staff_token(),
             )
-            self._catalogue_position = str(payload["receipt"]["position"])
+            self._catalogue_at(payload)
 
     async def _receive(self, warehouse: str, week: int, units: Mapping[int, int]) -> None:
         lines = [
@@ -278,6 +293,11 @@ class Replay:
             raise RequestFailed(f"{name} was refused: {payload['userErrors'][:3]}")
         found: dict[str, Any] = payload
         return found
+
+
+def _number(position: str) -> int:
+    """The place in a service's log that a receipt names (`products:7`)."""
+    return int(position.partition(":")[2] or 0)
 
 
 def cents(amount: str) -> int:

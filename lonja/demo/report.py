@@ -68,7 +68,7 @@ def _checks(account: Account) -> Table:
 
 def _print_counts(title: str, counts: dict[str, int]) -> None:
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
-    console.print(f"\n[bold]{title}:[/bold] {listed}", end="")
+    console.print(f"\n[bold]{title}:[/bold] {listed}")
 
 
 def _speed(speed: Speed) -> str:
