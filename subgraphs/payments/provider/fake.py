@@ -7,12 +7,14 @@ transactions are its own, and a restart of the service does not make it forget w
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, assert_never
 
 import msgspec
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -23,6 +25,8 @@ from subgraphs.payments.provider.account import Account, Fate
 from subgraphs.payments.provider.port import Authorization, StatementLine
 
 CONNECTIONS_MAX = 4
+WAIT_SECONDS_MAX = 10.0
+"""How long a request waits for the books before it goes without an answer."""
 
 TABLES = """
 CREATE SCHEMA IF NOT EXISTS fake_provider;
@@ -96,8 +100,8 @@ class FakeProvider:
             open=False,
             min_size=1,
             max_size=CONNECTIONS_MAX,
+            timeout=WAIT_SECONDS_MAX,
             kwargs={"row_factory": dict_row},
-            check=AsyncConnectionPool.check_connection,
         )
 
     async def start(self) -> None:
@@ -143,7 +147,7 @@ class FakeProvider:
     async def look_up(self, key: str) -> Result | None:
         """The stored answer; None if the request never arrived."""
         await self._arrive(key)
-        async with self._pool.connection() as connection:
+        async with self._books(key) as connection:
             cursor = await connection.execute(
                 "SELECT answer FROM fake_provider.requests WHERE key = %s", (key,)
             )
@@ -155,7 +159,7 @@ class FakeProvider:
     ) -> Sequence[StatementLine]:
         """The books, by key."""
         await self._arrive("statement")
-        async with self._pool.connection() as connection:
+        async with self._books("statement") as connection:
             cursor = await connection.execute(
                 "SELECT key, order_id, currency, authorized, captured, refunded, voided"
                 " FROM fake_provider.accounts"
@@ -178,7 +182,7 @@ class FakeProvider:
     ) -> Result:
         """Do the work of a key once, in one transaction; then answer, unless the answer is lost."""
         await self._arrive(key)
-        async with self._pool.connection() as connection:
+        async with self._books(key) as connection:
             first = await connection.execute(
                 "INSERT INTO fake_provider.requests (key, body) VALUES (%s, %s)"
                 " ON CONFLICT (key) DO NOTHING",
@@ -199,6 +203,15 @@ class FakeProvider:
         if lost or self.fate.share("lose", key) < self.faults.lose_answers:
             raise OutcomeUnknown(key, "the answer was lost after the work was done")
         return result
+
+    @asynccontextmanager
+    async def _books(self, key: str) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """A transaction on the books. Raises OutcomeUnknown when they go away, at any point."""
+        try:
+            async with self._pool.connection() as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise OutcomeUnknown(key, f"the provider's books are away: {error}") from error
 
     async def _arrive(self, key: str) -> None:
         if self.faults.delay_seconds:
