@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes
-from projections import ReadModels
+from projections import OPERATOR_EVENTS, ReadModels
 from subgraphs.journal.follower import TABLES, Follower
 from subgraphs.journal.queries import SCHEMA
 from subgraphs.journal.reads import JournalReads
@@ -13,7 +13,7 @@ from subgraphs.shared.service import Service, ServiceContext
 
 def build(context: ServiceContext) -> Service[JournalResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(context.conninfo, EventTypes([]), name=context.name)
+    store = EventStore(context.conninfo, EventTypes(OPERATOR_EVENTS), name=context.name)
     reads = ReadModels(context.conninfo)
     follower = Follower(context.conninfo, context.feeds)
     return Service(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels, TimerRunner
+from projections import OPERATOR_EVENTS, ReadModels, TimerRunner
 from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
 from subgraphs.notifications.events import EVENTS
@@ -28,7 +28,7 @@ from subgraphs.shared.service import Service, ServiceContext
 
 def build(context: ServiceContext) -> Service[NotificationsResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     delivery = Delivery(

@@ -7,7 +7,7 @@ Settings, all optional:
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels
+from projections import OPERATOR_EVENTS, ReadModels
 from projections.timers import POLL_SECONDS, TimerRunner
 from subgraphs.products.category_handlers import CategoryHandlers
 from subgraphs.products.events import EVENTS
@@ -24,7 +24,7 @@ from subgraphs.shared.service import Service, ServiceContext
 
 def build(context: ServiceContext) -> Service[ProductsResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     resources = ProductsResources(

@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels
+from projections import OPERATOR_EVENTS, ReadModels
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.graphql import RequestContext
 from subgraphs.shared.service import Service, ServiceContext
@@ -51,7 +51,7 @@ class UsersService(Service[UsersResources]):
 def build(context: ServiceContext) -> UsersService:
     """Build the service; nothing is opened before it starts. Raises ValueError, OSError (keys)."""
     settings = context.settings
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     passwords = Passwords(
         time_cost=settings.get("argon2_time_cost", 3),
