@@ -39,13 +39,13 @@ def complete_leaf(typename: str, values: frozenset[str] | None, value: Any) -> A
 
 
 def _string(value: Any) -> str:
-    if type(value) is str:
+    if isinstance(value, str):  # services in this process may have strings of their own kind
         return value
     raise WrongLeaf("is no String")
 
 
 def _id(value: Any) -> str:
-    if type(value) is str:
+    if isinstance(value, str):
         return value
     if type(value) is int:
         return str(value)
@@ -55,8 +55,8 @@ def _id(value: Any) -> str:
 def _int(value: Any) -> int:
     if type(value) is float and math.isfinite(value) and value == int(value):
         value = int(value)
-    if type(value) is int and INT_MIN <= value <= INT_MAX:
-        return value
+    if isinstance(value, int) and type(value) is not bool and INT_MIN <= value <= INT_MAX:
+        return int(value)
     raise WrongLeaf("is no 32-bit Int")
 
 
