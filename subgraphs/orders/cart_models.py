@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from eventstore import Recorded
 from projections import Cursor, Projection
+from projections.bulk import insert
 from subgraphs.orders.cart_events import (
     CartCreated,
     CartDestinationSet,
@@ -59,64 +62,134 @@ class Carts(Projection):
     """
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
-        event: Any = recorded.event
-        if isinstance(event, CartCreated):
-            cursor.execute(
-                "INSERT INTO carts VALUES (%s, %s, %s, 'OPEN', %s, %s, NULL, NULL)",
-                (
-                    event.cart_id,
-                    recorded.version,
-                    event.customer_id,
-                    event.currency,
-                    event.expires_at,
-                ),
-            )
-            return
-        status = _STATUS_AFTER.get(type(event))
-        cursor.execute(
-            "UPDATE carts SET version = %s, status = coalesce(%s, status) WHERE id = %s",
-            (recorded.version, status, event.cart_id),
-        )
+        self.fold([recorded], cursor)
+
+    def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
+        """New carts, what changed of carts, lines that are gone and lines that are set."""
+        created = [r for r in batch if isinstance(r.event, CartCreated)]
+        changes: dict[str, _Change] = {}
+        lines: dict[tuple[str, str], _Line] = {}
+        for recorded in batch:
+            event = recorded.event
+            if isinstance(event, CartCreated):
+                continue
+            changes.setdefault(event.cart_id, _Change()).of(event, recorded.version)
+            if isinstance(event, CartLineSet | CartLineRemoved):
+                line = lines.setdefault((event.cart_id, event.variant_id), _Line())
+                line.of(event, recorded.version)
+        _insert(cursor, created)
+        _update(cursor, changes)
+        _delete_lines(cursor, [key for key, line in lines.items() if line.removed])
+        _upsert_lines(cursor, [line for line in lines.values() if line.event is not None])
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a batch changes of one cart; None is no change."""
+
+    version: int = 0
+    status: str | None = None
+    destination: str | None = None
+    order_id: str | None = None
+
+    def of(self, event: Any, version: int) -> None:
+        self.version = version
         match event:
-            case CartLineSet():
-                _set_line(event, recorded.version, cursor)
-            case CartLineRemoved(cart_id=cart, variant_id=variant):
-                cursor.execute(
-                    "DELETE FROM cart_lines WHERE cart_id = %s AND variant_id = %s",
-                    (cart, variant),
-                )
-            case CartDestinationSet(cart_id=cart, destination=destination):
-                cursor.execute(
-                    "UPDATE carts SET destination = %s::jsonb WHERE id = %s",
-                    (msgspec.json.encode(destination).decode(), cart),
-                )
-            case CartOrdered(cart_id=cart, order_id=order):
-                cursor.execute("UPDATE carts SET order_id = %s WHERE id = %s", (order, cart))
+            case CartDestinationSet(destination=destination):
+                self.destination = msgspec.json.encode(destination).decode()
+            case CartOrdered(order_id=order_id):
+                self.status, self.order_id = "ORDERED", order_id
+            case CartExpired():
+                self.status = "EXPIRED"
+            case _:
+                pass
 
 
-_STATUS_AFTER: dict[type, str] = {CartOrdered: "ORDERED", CartExpired: "EXPIRED"}
+@dataclass(slots=True)
+class _Line:
+    """What a batch leaves of one line: `removed` if a row of before is gone in any case, `rank` the
+    version in which the line was first set after that.
+    """
+
+    event: CartLineSet | None = None
+    rank: int = 0
+    removed: bool = False
+
+    def of(self, event: CartLineSet | CartLineRemoved, version: int) -> None:
+        if isinstance(event, CartLineRemoved):
+            self.event, self.removed = None, True
+            return
+        if self.event is None:
+            self.rank = version
+        self.event = event
 
 
-def _set_line(event: CartLineSet, version: int, cursor: Cursor) -> None:
-    cursor.execute(
-        "INSERT INTO cart_lines VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-        " ON CONFLICT (cart_id, variant_id) DO UPDATE SET sku = excluded.sku,"
-        " title = excluded.title, unit_price_minor = excluded.unit_price_minor,"
-        " quantity = excluded.quantity, weight_grams = excluded.weight_grams,"
-        " discount_minor = excluded.discount_minor, discount_label = excluded.discount_label",
-        (
-            event.cart_id,
-            event.variant_id,
-            version,
-            event.sku,
-            event.title,
-            event.unit_price_minor,
-            event.quantity,
-            event.weight_grams,
-            event.discount_minor,
-            event.discount_label,
-        ),
+def _insert(cursor: Cursor, created: Sequence[Recorded[Any]]) -> None:
+    events: list[CartCreated] = [recorded.event for recorded in created]
+    insert(
+        cursor,
+        "carts",
+        {
+            "id": ("text", [event.cart_id for event in events]),
+            "version": ("bigint", [recorded.version for recorded in created]),
+            "customer_id": ("text", [event.customer_id for event in events]),
+            "status": ("text", ["OPEN" for _ in events]),
+            "currency": ("text", [event.currency for event in events]),
+            "expires_at": ("timestamptz", [event.expires_at for event in events]),
+        },
     )
+
+
+def _update(cursor: Cursor, changes: Mapping[str, _Change]) -> None:
+    if not changes:
+        return
+    names = ("version", "status", "destination", "order_id")
+    cursor.execute(
+        "UPDATE carts SET version = given.version, status = coalesce(given.status, carts.status),"
+        " destination = coalesce(given.destination::jsonb, carts.destination),"
+        " order_id = coalesce(given.order_id, carts.order_id)"
+        " FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])"
+        " AS given (id, version, status, destination, order_id) WHERE carts.id = given.id",
+        [list(changes), *([getattr(c, name) for c in changes.values()] for name in names)],
+        prepare=True,
+    )
+
+
+def _delete_lines(cursor: Cursor, keys: Sequence[tuple[str, str]]) -> None:
+    if keys:
+        cursor.execute(
+            "DELETE FROM cart_lines USING unnest(%s::text[], %s::text[]) AS gone (cart, variant)"
+            " WHERE cart_lines.cart_id = gone.cart AND cart_lines.variant_id = gone.variant",
+            [[cart for cart, _ in keys], [variant for _, variant in keys]],
+            prepare=True,
+        )
+
+
+_LINE_FIELDS = {
+    "cart_id": "text",
+    "variant_id": "text",
+    "sku": "text",
+    "title": "text",
+    "unit_price_minor": "bigint",
+    "quantity": "bigint",
+    "weight_grams": "bigint",
+    "discount_minor": "bigint",
+    "discount_label": "text",
+}
+_UPSERT_LINES = f"""
+    INSERT INTO cart_lines (rank, {", ".join(_LINE_FIELDS)})
+    SELECT * FROM unnest(%s::bigint[], {", ".join(f"%s::{t}[]" for t in _LINE_FIELDS.values())})
+    ON CONFLICT (cart_id, variant_id) DO UPDATE SET
+        {", ".join(f"{name} = excluded.{name}" for name in list(_LINE_FIELDS)[2:])}
+"""
+
+
+def _upsert_lines(cursor: Cursor, lines: Sequence[_Line]) -> None:
+    """A line that was there keeps its rank."""
+    if lines:
+        columns = [[getattr(line.event, name) for line in lines] for name in _LINE_FIELDS]
+        ranks = [line.rank for line in lines]
+        cursor.execute(_UPSERT_LINES.encode(), [ranks, *columns], prepare=True)
 
 
 class RefusedLines(Projection):
@@ -139,19 +212,22 @@ class RefusedLines(Projection):
     """
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
-        event = recorded.event
-        assert isinstance(event, CartLineRefused)
-        cursor.execute(
-            "INSERT INTO refused_lines VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)",
-            (
-                recorded.position,
-                event.cart_id,
-                event.code,
-                event.message,
-                event.variant_id,
-                event.sku,
-                event.quantity,
-                event.discount_minor,
-                recorded.metadata.occurred_at,
-            ),
+        self.fold([recorded], cursor)
+
+    def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
+        events: list[CartLineRefused] = [recorded.event for recorded in batch]
+        insert(
+            cursor,
+            "refused_lines",
+            {
+                "position": ("bigint", [recorded.position for recorded in batch]),
+                "cart_id": ("text", [event.cart_id for event in events]),
+                "code": ("text", [event.code for event in events]),
+                "message": ("text", [event.message for event in events]),
+                "variant_id": ("text", [event.variant_id for event in events]),
+                "sku": ("text", [event.sku for event in events]),
+                "quantity": ("bigint", [event.quantity for event in events]),
+                "discount_minor": ("bigint", [event.discount_minor for event in events]),
+                "refused_at": ("timestamptz", [r.metadata.occurred_at for r in batch]),
+            },
         )

@@ -6,15 +6,18 @@ both streams of an order change the same row, so they are parked under the same 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from eventstore import Recorded
 from projections import Cursor, Projection
+from projections.bulk import insert, update
 from subgraphs.orders import order_events as order
 from subgraphs.orders import placement_events as placement
-from subgraphs.orders.placement_phase import ENDS_FIRM, FACTS, FIRM, phase_begun
+from subgraphs.orders.placement_phase import ENDS_FIRM, FACTS, FIRM, phase_after, phase_begun
 
 _STATUS_AFTER: dict[type, str] = {
     order.OrderConfirmed: "CONFIRMED",
@@ -105,115 +108,221 @@ class OrderSummaries(Projection):
         return key
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
-        event: Any = recorded.event
-        if isinstance(event, order.OrderPlaced):
-            _insert(event, recorded, cursor)
-        elif event.TYPE.startswith("order."):
-            _change(event, recorded.version, cursor)
-        else:
-            _progress(event, cursor)
+        self.fold([recorded], cursor)
 
-
-def _insert(event: order.OrderPlaced, recorded: Recorded[Any], cursor: Cursor) -> None:
-    discount_minor = sum(line.discount_minor for line in event.lines)
-    destination = event.destination and msgspec.json.encode(event.destination).decode()
-    cursor.execute(
-        "INSERT INTO orders VALUES (%s, %s, %s, %s, %s, 'PENDING', 'RESERVING_STOCK', NULL,"
-        " %s, %s, %s, %s, %s, %s, 0, %s::jsonb, %s::jsonb, %s, %s, false,"
-        " NULL, NULL, '[]')",
-        (
-            event.order_id,
-            recorded.version,
-            event.number,
-            event.cart_id,
-            event.customer_id,
-            event.currency,
-            event.subtotal_minor,
-            discount_minor,
-            event.tax_minor,
-            event.shipping_minor,
-            event.total_minor,
-            msgspec.json.encode(event.discounts).decode(),
-            destination,
-            event.shipping_option_id,
-            event.placed_at,
-        ),
-    )
-    cursor.executemany(
-        "INSERT INTO order_lines VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 0)",
-        [
-            (
-                line.line_id,
-                event.order_id,
-                rank,
-                line.variant_id,
-                line.sku,
-                line.title,
-                line.unit_price_minor,
-                line.quantity,
-                line.discount_minor,
-                line.weight_grams,
-            )
-            for rank, line in enumerate(event.lines, 1)
-        ],
-    )
-
-
-def _change(event: Any, version: int, cursor: Cursor) -> None:
-    status = _STATUS_AFTER.get(type(event))
-    cursor.execute(
-        "UPDATE orders SET version = %s, status = coalesce(%s, status) WHERE id = %s",
-        (version, status, event.order_id),
-    )
-    match event:
-        case order.OrderRejected():
-            cursor.execute(
-                "UPDATE orders SET reason = %s, decline_code = %s, shortages = %s::jsonb"
-                " WHERE id = %s",
-                (
-                    event.reason,
-                    event.decline_code,
-                    msgspec.json.encode(event.shortages).decode(),
-                    event.order_id,
-                ),
-            )
-        case order.OrderCancellationRequested(order_id=order_id, reason=reason):
-            cursor.execute("UPDATE orders SET reason = %s WHERE id = %s", (reason, order_id))
-        case order.OrderCancellationWithdrawn(order_id=order_id):
-            cursor.execute("UPDATE orders SET reason = NULL WHERE id = %s", (order_id,))
-        case order.OrderLinesShipped(order_id=order_id, lines=lines):
-            cursor.execute("UPDATE orders SET shipped = true WHERE id = %s", (order_id,))
-            cursor.executemany(
-                "UPDATE order_lines SET quantity_fulfilled = quantity_fulfilled + %s WHERE id = %s",
-                [(line.quantity, line.line_id) for line in lines],
-            )
-        case _:
-            pass
-
-
-def _progress(event: Any, cursor: Cursor) -> None:
-    phase = phase_begun(event)
-    if phase is not None:
-        cursor.execute(
-            "UPDATE orders SET placement = %s WHERE id = %s AND (%s OR placement <> ALL(%s))",
-            (phase, event.order_id, isinstance(event, ENDS_FIRM), list(FIRM)),
+    def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
+        """New orders, their lines, what changed of orders and what was sent: four statements."""
+        placed = [r for r in batch if isinstance(r.event, order.OrderPlaced)]
+        changes: dict[str, _Change] = {}
+        sent: dict[str, int] = {}
+        for recorded in batch:
+            event = recorded.event
+            if isinstance(event, order.OrderPlaced):
+                continue
+            change = changes.setdefault(event.order_id, _Change())
+            if event.TYPE.startswith("order."):
+                change.of_order(event, recorded.version)
+            else:
+                change.of_placement(event)
+            if isinstance(event, order.OrderLinesShipped):
+                for line in event.lines:
+                    sent[line.line_id] = sent.get(line.line_id, 0) + line.quantity
+        insert(cursor, "orders", _columns(_ORDER_COLUMNS, [_order_row(r) for r in placed]))
+        lines = [row for recorded in placed for row in _line_rows(recorded.event)]
+        insert(cursor, "order_lines", _columns(_LINE_COLUMNS, lines))
+        _update(cursor, changes)
+        update(
+            cursor,
+            "order_lines",
+            {"id": ("text", list(sent)), "quantity_fulfilled": ("bigint", list(sent.values()))},
+            key=("id",),
+            add=("quantity_fulfilled",),
         )
-    match event:
-        case placement.OperatorNeeded(order_id=order_id, reason=reason):
-            cursor.execute(
-                "UPDATE orders SET operator_reason = %s WHERE id = %s", (reason, order_id)
-            )
-        case placement.PaymentCaptured(order_id=order_id, amount_minor=amount):
-            cursor.execute(
-                "UPDATE orders SET operator_reason = NULL, captured_minor = captured_minor + %s"
-                " WHERE id = %s",
-                (amount, order_id),
-            )
-        case _ if isinstance(event, _CLEARS):
-            cursor.execute(
-                "UPDATE orders SET operator_reason = NULL"
-                " WHERE id = %s AND operator_reason IS NOT NULL",
-                (event.order_id,),
-            )
-        case _:
-            pass
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a batch changes of one order; None and False are no change, but for what a flag sets.
+
+    `phase` is for rows whose phase is open, `firm_phase` for those whose phase is firm: which of
+    them a row is, only the database knows.
+    """
+
+    version: int | None = None
+    status: str | None = None
+    reason_set: bool = False
+    reason: str | None = None
+    decline_code: str | None = None
+    shortages: str | None = None
+    shipped: bool = False
+    captured_minor: int = 0
+    operator_set: bool = False
+    operator_reason: str | None = None
+    phase: str | None = None
+    firm_phase: str | None = None
+
+    def of_order(self, event: Any, version: int) -> None:
+        self.version = version
+        self.status = _STATUS_AFTER.get(type(event), self.status)
+        match event:
+            case order.OrderRejected():
+                self.reason_set, self.reason = True, event.reason
+                self.decline_code = event.decline_code
+                self.shortages = msgspec.json.encode(event.shortages).decode()
+            case order.OrderCancellationRequested(reason=reason):
+                self.reason_set, self.reason = True, reason
+            case order.OrderCancellationWithdrawn():
+                self.reason_set, self.reason = True, None
+            case order.OrderLinesShipped():
+                self.shipped = True
+            case _:
+                pass
+
+    def of_placement(self, event: Any) -> None:
+        begun = phase_begun(event)
+        if begun is not None:
+            self.phase = begun if self.phase is None else phase_after(self.phase, event)
+            if self.firm_phase is not None:
+                self.firm_phase = phase_after(self.firm_phase, event)
+            elif isinstance(event, ENDS_FIRM):
+                self.firm_phase = begun
+        if isinstance(event, placement.OperatorNeeded):
+            self.operator_set, self.operator_reason = True, event.reason
+        elif isinstance(event, _CLEARS):
+            self.operator_set, self.operator_reason = True, None
+        if isinstance(event, placement.PaymentCaptured):
+            self.captured_minor += event.amount_minor
+
+
+_CHANGE_COLUMNS = {
+    "version": "bigint",
+    "status": "text",
+    "reason_set": "boolean",
+    "reason": "text",
+    "decline_code": "text",
+    "shortages": "text",
+    "shipped": "boolean",
+    "captured_minor": "bigint",
+    "operator_set": "boolean",
+    "operator_reason": "text",
+    "phase": "text",
+    "firm_phase": "text",
+}
+_UPDATE = f"""
+    UPDATE orders SET
+        version = coalesce(given.version, orders.version),
+        status = coalesce(given.status, orders.status),
+        reason = CASE WHEN given.reason_set THEN given.reason ELSE orders.reason END,
+        decline_code = coalesce(given.decline_code, orders.decline_code),
+        shortages = coalesce(given.shortages::jsonb, orders.shortages),
+        shipped = orders.shipped OR given.shipped,
+        captured_minor = orders.captured_minor + given.captured_minor,
+        operator_reason =
+            CASE WHEN given.operator_set THEN given.operator_reason ELSE orders.operator_reason END,
+        placement = coalesce(
+            CASE WHEN orders.placement = ANY(%s) THEN given.firm_phase ELSE given.phase END,
+            orders.placement)
+    FROM unnest(%s::text[], {", ".join(f"%s::{kind}[]" for kind in _CHANGE_COLUMNS.values())})
+        AS given (id, {", ".join(_CHANGE_COLUMNS)})
+    WHERE orders.id = given.id
+"""
+
+
+def _update(cursor: Cursor, changes: Mapping[str, _Change]) -> None:
+    if changes:
+        columns = [[getattr(c, name) for c in changes.values()] for name in _CHANGE_COLUMNS]
+        cursor.execute(_UPDATE.encode(), [list(FIRM), list(changes), *columns], prepare=True)
+
+
+_ORDER_COLUMNS = {
+    "id": "text",
+    "version": "bigint",
+    "number": "text",
+    "cart_id": "text",
+    "customer_id": "text",
+    "status": "text",
+    "placement": "text",
+    "currency": "text",
+    "subtotal_minor": "bigint",
+    "discount_minor": "bigint",
+    "tax_minor": "bigint",
+    "shipping_minor": "bigint",
+    "total_minor": "bigint",
+    "captured_minor": "bigint",
+    "discounts": "jsonb",
+    "destination": "jsonb",
+    "shipping_option_id": "text",
+    "placed_at": "timestamptz",
+    "shipped": "boolean",
+    "shortages": "jsonb",
+}
+
+
+def _order_row(recorded: Recorded[Any]) -> tuple[Any, ...]:
+    event: order.OrderPlaced = recorded.event
+    return (
+        event.order_id,
+        recorded.version,
+        event.number,
+        event.cart_id,
+        event.customer_id,
+        "PENDING",
+        "RESERVING_STOCK",
+        event.currency,
+        event.subtotal_minor,
+        sum(line.discount_minor for line in event.lines),
+        event.tax_minor,
+        event.shipping_minor,
+        event.total_minor,
+        0,
+        msgspec.json.encode(event.discounts).decode(),
+        event.destination and msgspec.json.encode(event.destination).decode(),
+        event.shipping_option_id,
+        event.placed_at,
+        False,
+        "[]",
+    )
+
+
+_LINE_COLUMNS = {
+    "id": "text",
+    "order_id": "text",
+    "rank": "bigint",
+    "variant_id": "text",
+    "sku": "text",
+    "title": "text",
+    "unit_price_minor": "bigint",
+    "quantity": "bigint",
+    "discount_minor": "bigint",
+    "weight_grams": "bigint",
+    "quantity_fulfilled": "bigint",
+}
+
+
+def _line_rows(event: order.OrderPlaced) -> list[tuple[Any, ...]]:
+    return [
+        (
+            line.line_id,
+            event.order_id,
+            rank,
+            line.variant_id,
+            line.sku,
+            line.title,
+            line.unit_price_minor,
+            line.quantity,
+            line.discount_minor,
+            line.weight_grams,
+            0,
+        )
+        for rank, line in enumerate(event.lines, 1)
+    ]
+
+
+def _columns(
+    types: Mapping[str, str], rows: Sequence[tuple[Any, ...]]
+) -> dict[str, tuple[str, list[Any]]]:
+    """Rows as one list a column, as `projections.bulk` takes them."""
+    values = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in types]
+    return {
+        name: (kind, column) for (name, kind), column in zip(types.items(), values, strict=True)
+    }
