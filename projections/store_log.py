@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -20,8 +20,10 @@ GAP_SECONDS_MAX = 5.0
 """How long a missing position is waited for before it is passed over (and shows in `seen`)."""
 
 log = structlog.get_logger(__name__)
-_metadata = msgspec.json.Decoder(Metadata)
-_Row = tuple[int, int, datetime, int, UUID, str, str, list[str], bytes | None, bytes | None]
+_metadata = msgspec.json.Decoder(Metadata).decode
+_NO_METADATA: Any = None
+_Row = tuple[int, str, int, str, int, datetime, UUID, list[str] | None, Any, Any]
+"""An event as it is stored; the last two, metadata and payload, are None when not asked for."""
 
 
 class StoreLog:
@@ -31,9 +33,14 @@ class StoreLog:
         self.store, self._clock = store, clock
         self._types = store.types
         events = f"{store.layout.schema}.events"
+        self._decoders = store.types.decoders()
+        columns = (
+            "position, stream, version, type, type_version, recorded_at, id,"
+            " CASE WHEN tags <> '{}' THEN tags END,"
+        )
         # What is not asked for is only counted: its row is read, its payload is not sent.
         self._page = (
-            "SELECT position, version, recorded_at, type_version, id, stream, type, tags,"
+            f"SELECT {columns}"
             " CASE WHEN wanted THEN metadata END, CASE WHEN wanted THEN payload END"
             f" FROM (SELECT *, type = ANY(%s) AS wanted FROM {events}"
             " WHERE position > %s ORDER BY position LIMIT %s) page ORDER BY position"
@@ -42,8 +49,8 @@ class StoreLog:
             "type = ANY(%s)", "type = ANY(%s) AND (hashtextextended(stream, 7) & 1023) %% %s = %s"
         )
         self._streams = (
-            "SELECT position, version, recorded_at, type_version, id, stream, type, tags, metadata,"
-            f" payload FROM {events} WHERE stream = ANY(%s) AND type = ANY(%s) ORDER BY position"
+            f"SELECT {columns} metadata, payload FROM {events}"
+            " WHERE stream = ANY(%s) AND type = ANY(%s) ORDER BY position"
         )
         self._count = f"SELECT count(*) FROM {events} WHERE type = ANY(%s)"
         self._sample = (
@@ -77,19 +84,12 @@ class StoreLog:
         if not rows:
             return LogPage([], after, 0, [], None)
         names = self._types.names
-        events: list[Recorded[Any]] = []
+        events = self._recorded(row for row in rows if row[9] is not None)
         unknown: list[int] = []
-        undecodable = False
-        for row in rows:
-            if row[9] is not None:
-                recorded = self._recorded(row)
-                if isinstance(recorded.event, Undecodable):
-                    undecodable = True
-                events.append(recorded)
-            elif row[6] not in names:
-                unknown.append(row[0])
-        last = rows[-1]
-        return LogPage(events, last[0], len(rows), unknown, last[2], undecodable)
+        if len(events) < len(rows):
+            unknown = [row[0] for row in rows if row[3] not in names]
+        undecodable = any(type(recorded.event) is Undecodable for recorded in events)
+        return LogPage(events, rows[-1][0], len(rows), unknown, rows[-1][5], undecodable)
 
     def head(self, connection: Connection) -> int:
         row = connection.execute(self._head).fetchone()
@@ -100,14 +100,14 @@ class StoreLog:
         rows = self._rows(connection, self._page, (names, position - 1, 1))
         if not rows or rows[0][0] != position or rows[0][9] is None:
             return None
-        return self._recorded(rows[0])
+        return self._recorded(rows)[0]
 
     def streams(
         self, connection: Connection, streams: Collection[str], types: Collection[str]
     ) -> list[Recorded[Any]]:
         """All events of some streams, of the types asked for, in the order of the log."""
         rows = self._rows(connection, self._streams, (list(streams), list(types)))
-        return [self._recorded(row) for row in rows]
+        return self._recorded(rows)
 
     def sample(
         self, connection: Connection, types: Collection[str], count: int
@@ -135,27 +135,41 @@ class StoreLog:
             self.store.layout.prepare_cursor(cursor)
             return cursor.execute(query, params, binary=True, prepare=True).fetchall()
 
-    def _recorded(self, row: _Row) -> Recorded[Any]:
-        position, version, recorded_at, type_version, event_id, stream, name, tags = row[:8]
-        metadata, payload = row[8:]
-        assert metadata is not None
-        assert payload is not None
-        try:
-            event: Any = self._types.decode(name, type_version, payload)
-        except EventStoreError as error:
-            event = Undecodable(error)
-        return Recorded(
-            position,
-            stream,
-            version,
-            event_id,
-            name,
-            type_version,
-            event,
-            _metadata.decode(metadata),
-            recorded_at,
-            tuple(tags),
-        )
+    def _recorded(self, rows: Iterable[_Row]) -> list[Recorded[Any]]:
+        """Rows decoded; an event that cannot be read becomes an `Undecodable`."""
+        decoders, decode_metadata = self._decoders, _metadata
+        last, metadata = b"", _NO_METADATA
+        events: list[Recorded[Any]] = []
+        append = events.append
+        for position, stream, version, name, shape, time_, id_, tags, raw, payload in rows:
+            type_version, decode = shape, decoders.get((name, shape))
+            event: Any
+            try:
+                if decode is not None:
+                    event = decode(payload)
+                else:
+                    event = self._types.decode(name, shape, payload)
+                    type_version = event.TYPE_VERSION
+            except (EventStoreError, msgspec.MsgspecError) as error:
+                event = Undecodable(error)
+            if raw != last:  # the events of one append share it
+                last, metadata = raw, decode_metadata(raw)
+            given = () if tags is None else tuple(tags)
+            append(
+                Recorded(
+                    position,
+                    stream,
+                    version,
+                    id_,
+                    name,
+                    type_version,
+                    event,
+                    metadata,
+                    time_,
+                    given,
+                )
+            )
+        return events
 
     def _up_to_gap(self, rows: list[_Row], after: int) -> list[_Row]:
         """Positions have no gaps; should one show nevertheless, what is missing is waited for."""
