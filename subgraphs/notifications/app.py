@@ -5,6 +5,7 @@ Settings, all optional:
     mailbox_dir     without one: the Maildir folder that mail is put in (default: ./mailbox)
     sender          the address that mail comes from
     timer_poll_seconds      how often mail that is due is looked for
+    webhooks_insecure       whether webhooks may be plain HTTP and on private networks
 """
 
 from __future__ import annotations
@@ -14,21 +15,30 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import OPERATOR_EVENTS, ReadModels, TimerRunner
+from projections import OPERATOR_EVENTS, ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
 from subgraphs.notifications.events import EVENTS
+from subgraphs.notifications.post import Poster
 from subgraphs.notifications.reactions import TABLES, OrderNews, Recipients
-from subgraphs.notifications.read_models import NotificationReads, Notifications
-from subgraphs.notifications.schema import SCHEMA, NotificationsResources
+from subgraphs.notifications.read_models import NotificationReads, Notifications, Webhooks
+from subgraphs.notifications.roots import SCHEMA
+from subgraphs.notifications.schema import NotificationsResources
 from subgraphs.notifications.transport import MailboxTransport, SmtpTransport, Transport
+from subgraphs.notifications.webhook_delivery import STEP, WebhookNews, WebhookPost
+from subgraphs.notifications.webhook_delivery import TABLES as WEBHOOK_TABLES
+from subgraphs.notifications.webhook_events import WEBHOOK_EVENTS
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.service import Service, ServiceContext
 
 
 def build(context: ServiceContext) -> Service[NotificationsResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
+    store = EventStore(
+        context.conninfo,
+        EventTypes([*EVENTS, *WEBHOOK_EVENTS, *OPERATOR_EVENTS]),
+        name=context.name,
+    )
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     delivery = Delivery(
@@ -39,23 +49,33 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
         sender=context.settings.get("sender") or "shop@lonja.example",
         clock=context.clock,
     )
+    insecure = bool(context.settings.get("webhooks_insecure", False))
+    posts = WebhookPost(store, streams, reads, Poster(private_allowed=insecure), context.clock)
+
+    async def fire(timer: Timer) -> None:
+        await (posts if timer.step == STEP else delivery).fire(timer)
+
     return Service(
         context,
         store=store,
         reads=reads,
         schema=SCHEMA,
-        resources=NotificationsResources(commands, streams, NotificationReads(reads)),
-        projections=[Notifications()],
-        reactors=[Recipients(store), OrderNews(store, streams, context.clock)],
+        resources=NotificationsResources(commands, streams, NotificationReads(reads), insecure),
+        projections=[Notifications(), Webhooks()],
+        reactors=[
+            Recipients(store),
+            OrderNews(store, streams, context.clock),
+            WebhookNews(store, reads, context.clock),
+        ],
         background=[
             TimerRunner(
                 store,
-                delivery.fire,
+                fire,
                 clock=context.clock,
                 poll_seconds=context.settings.get("timer_poll_seconds", POLL_SECONDS),
             )
         ],
-        tables=TABLES,
+        tables=TABLES + WEBHOOK_TABLES,
     )
 
 

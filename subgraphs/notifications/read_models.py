@@ -18,9 +18,17 @@ from subgraphs.notifications.events import (
     NotificationSent,
     NotificationSuppressed,
 )
+from subgraphs.notifications.webhook_events import (
+    WebhookCreated,
+    WebhookDelivered,
+    WebhookDeliveryFailed,
+    WebhookDisabled,
+)
 from subgraphs.shared.paging import Keyset, Page
 
 BY_NEWEST = Keyset("queued_at", "id", descending=True, cast="timestamptz")
+
+WEBHOOKS_BY_NEWEST = Keyset("created_at", "id", descending=True, cast="timestamptz")
 
 Row = Mapping[str, Any]
 
@@ -117,6 +125,53 @@ def _set(cursor: Cursor, recorded: Recorded[Any], assignments: str, *values: Any
     )
 
 
+class Webhooks(Projection):
+    """One row per webhook, with what became of its deliveries."""
+
+    name, version = "webhooks", 1
+    handles = (WebhookCreated, WebhookDisabled, WebhookDelivered, WebhookDeliveryFailed)
+    tables = """
+        CREATE TABLE webhooks (
+            id text PRIMARY KEY,
+            url text NOT NULL,
+            event_types text[] NOT NULL,
+            disabled boolean NOT NULL DEFAULT false,
+            disabled_reason text,
+            created_at timestamptz NOT NULL,
+            delivered bigint NOT NULL DEFAULT 0,
+            failed bigint NOT NULL DEFAULT 0
+        )
+    """
+
+    def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
+        """Write the rows of one event."""
+        match recorded.event:
+            case WebhookCreated() as event:
+                cursor.execute(
+                    "INSERT INTO webhooks (id, url, event_types, created_at)"
+                    " VALUES (%s, %s, %s, %s)",
+                    (event.webhook_id, event.url, event.event_types, event.at),
+                )
+            case WebhookDisabled() as event:
+                cursor.execute(
+                    "UPDATE webhooks SET disabled = true, disabled_reason = %s WHERE id = %s",
+                    (event.reason, event.webhook_id),
+                )
+            case WebhookDelivered() as event:
+                cursor.execute(
+                    "UPDATE webhooks SET delivered = delivered + 1 WHERE id = %s",
+                    (event.webhook_id,),
+                )
+            case WebhookDeliveryFailed(retry_at=None) as event:
+                cursor.execute(
+                    "UPDATE webhooks SET failed = failed + 1 WHERE id = %s", (event.webhook_id,)
+                )
+
+    def key(self, recorded: Recorded[Any]) -> str:
+        """Deliveries have streams of their own: what counts here is the webhook."""
+        return str(recorded.event.webhook_id)
+
+
 class NotificationReads:
     """Rows by key for loaders, and totals."""
 
@@ -164,4 +219,12 @@ class NotificationReads:
             "SELECT template, channel, state, count(*) AS found,"
             " count(DISTINCT order_id) AS orders FROM notifications"
             " GROUP BY template, channel, state ORDER BY template, channel, state"
+        )
+
+    async def webhooks(self, page: Page) -> list[dict[str, Any]]:
+        """Webhooks, newest first."""
+        return await self._reads.fetch(
+            f"SELECT * FROM webhooks WHERE {page.condition}"
+            f" ORDER BY {page.order} LIMIT {page.limit}",
+            page.params,
         )

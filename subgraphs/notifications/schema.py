@@ -10,22 +10,16 @@ import strawberry
 
 from eventstore import Streams
 from subgraphs.notifications import domain
-from subgraphs.notifications.delivery import delivery_timers
 from subgraphs.notifications.domain import Channel, DeliveryState
 from subgraphs.notifications.read_models import BY_NEWEST, NotificationReads, Row
 from subgraphs.notifications.render import render
 from subgraphs.shared.auth import Role
-from subgraphs.shared.commands import Commands, Done, attempt
-from subgraphs.shared.errors import NotFound
+from subgraphs.shared.commands import Commands
 from subgraphs.shared.graphql import (
     Connection,
     Node,
-    Receipt,
     RequestContext,
-    UserError,
-    build_schema,
     field,
-    mutation,
 )
 from subgraphs.shared.paging import Page, read_page
 
@@ -40,6 +34,8 @@ class NotificationsResources:
     commands: Commands
     streams: Streams
     reads: NotificationReads
+    insecure: bool = False
+    """Whether webhooks may be plain HTTP and on private networks."""
 
 
 Info = strawberry.Info[RequestContext[NotificationsResources], None]
@@ -157,74 +153,6 @@ class NotificationTotal:
     orders: int = strawberry.field(description="How many different orders they are about.")
 
 
-@strawberry.type
-class NotificationPayload:
-    notification: Notification | None
-    receipt: Receipt | None
-    user_errors: list[UserError]
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    async def notification(self, info: Info, id: strawberry.ID) -> Notification | None:  # noqa: A002
-        info.context.caller.require_user()
-        return await visible_notification(info, str(id))
-
-    @field("How many there are of each kind. For staff.")
-    async def notification_totals(self, info: Info) -> list[NotificationTotal]:
-        info.context.caller.require_role("count notifications", *SEES_ALL)
-        return [
-            NotificationTotal(
-                template=row["template"],
-                channel=Channel(row["channel"]),
-                state=DeliveryState(row["state"]),
-                count=row["found"],
-                orders=row["orders"],
-            )
-            for row in await info.context.resources.reads.totals()
-        ]
-
-
-@strawberry.type
-class Mutation:
-    @mutation("Send a mail once more: one's own, or any for staff.")
-    async def resend_notification(
-        self,
-        info: Info,
-        id: strawberry.ID,  # noqa: A002
-        idempotency_key: strawberry.ID,
-    ) -> NotificationPayload:
-        result = await attempt(_resend(info, str(id), str(idempotency_key)))
-        if (done := result.value) is None:
-            return NotificationPayload(
-                notification=None, receipt=None, user_errors=result.user_errors
-            )
-        notification = Notification.written(done.state, done.receipt.version)
-        return NotificationPayload(notification=notification, receipt=done.receipt, user_errors=[])
-
-
-async def _resend(info: Info, notification_id: str, key: str) -> Done[domain.Notification]:
-    """Raises NotFound also for what is somebody else's: they may not learn that it exists."""
-    context, resources = info.context, info.context.resources
-    by = context.caller.require_user()
-    current, _ = await resources.streams.load(domain.Notification, notification_id)
-    if current.queued is None or not context.caller.may_see(
-        current.queued.user_id, Role.STAFF, Role.ADMIN
-    ):
-        raise NotFound("Notification", notification_id, path=["id"])
-    return await resources.commands.run(
-        context,
-        domain.Notification,
-        notification_id,
-        lambda notification: notification.resend(by),
-        operation="resendNotification",
-        body=notification_id,
-        idempotency_key=key,
-        effects=lambda state, events: delivery_timers(state, events, context.clock()),
-    )
-
-
 def _of_users(
     info: Info, page: Page
 ) -> Callable[[Sequence[str]], Awaitable[Mapping[str, list[Row]]]]:
@@ -234,6 +162,3 @@ def _of_users(
         return await reads.of_users(user_ids, page)
 
     return load
-
-
-SCHEMA = build_schema(query=Query, mutation=Mutation, types=[Order, User])
