@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
 from projections import ReadModels, TimerRunner, Timers
-from subgraphs.inventory import copies, guard, handlers
+from subgraphs.inventory import copies, guard, warehouses
 from subgraphs.inventory.copies import Copies
 from subgraphs.inventory.events import EVENTS
 from subgraphs.inventory.guard import StockGuard
@@ -29,6 +29,7 @@ from subgraphs.inventory.reads import InventoryReads
 from subgraphs.inventory.reserving import ReservationPolicy, Reserving
 from subgraphs.inventory.schema import InventoryResources
 from subgraphs.inventory.turns import Turns
+from subgraphs.inventory.warehouses import WarehouseHandlers
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.service import READ_WAIT_SECONDS_MAX, Service, ServiceContext
 
@@ -57,14 +58,15 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
             "products", position, READ_WAIT_SECONDS_MAX, names=[CopyVariants.name]
         )
 
+    commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
+    houses = WarehouseHandlers(streams, commands, new_id=context.new_id)
     stock = StockHandlers(
         store,
-        streams,
-        Commands(store, streams, name=context.name, secret=context.internal_secret),
+        commands,
         stock_guard,
         Copies(reads),
         turns,
-        new_id=context.new_id,
+        warehouses=houses,
         low_at=low_at,
         wait_for_products=wait_for_products,
     )
@@ -73,7 +75,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
         store=store,
         reads=reads,
         schema=SCHEMA,
-        resources=InventoryResources(stock, InventoryReads(reads), low_at),
+        resources=InventoryResources(stock, houses, InventoryReads(reads), low_at),
         projections=PROJECTIONS,
         reactors=[
             ReservationRequests(reserving, clock),
@@ -89,7 +91,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
                 poll_seconds=float(settings.get("timer_poll_seconds", 0.5)),
             )
         ],
-        tables=guard.TABLES + copies.TABLES + handlers.WAREHOUSE_TABLES,
+        tables=guard.TABLES + copies.TABLES + warehouses.TABLES,
         on_start=lambda: guard.rebuild_if_lost(store, reads, context.conninfo),
     )
     return service

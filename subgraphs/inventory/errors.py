@@ -142,3 +142,11 @@ class TooMuchContention(InventoryRefusal):
     def __init__(self, what: str, attempts: int) -> None:
         self.what, self.attempts = what, attempts
         super().__init__(f"{what} met a conflict {attempts} times: try again")
+
+
+class RefusedBefore(InventoryRefusal):
+    """What an earlier request with the same key was refused for, told again with its code."""
+
+    def __init__(self, code: str, message: str, path: Path) -> None:
+        self.code = code  # type: ignore[misc]
+        super().__init__(message, path=path)

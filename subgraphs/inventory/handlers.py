@@ -1,8 +1,7 @@
-"""What staff do with stock: warehouses, receipts, adjustments, transfers."""
+"""What staff do with stock: receipts, adjustments, transfers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,12 +10,9 @@ import msgspec
 
 from eventstore import (
     Appended,
-    Effect,
-    EffectRefused,
     EventStore,
     Idempotency,
     IdempotencyKeyReused,
-    Streams,
     WrongExpectedVersion,
 )
 from subgraphs.inventory.copies import Copies, Variant
@@ -25,12 +21,10 @@ from subgraphs.inventory.domain import (
     Decision,
     Place,
     StockItem,
-    Warehouse,
     stock_item_of,
 )
 from subgraphs.inventory.errors import (
-    CodeTaken,
-    InvalidWarehouse,
+    RefusedBefore,
     SameWarehouse,
     TooMuchContention,
     UnknownStockItem,
@@ -39,8 +33,8 @@ from subgraphs.inventory.errors import (
 )
 from subgraphs.inventory.guard import Stock, StockGuard, effects
 from subgraphs.inventory.turns import Turns
-from subgraphs.shared.auth import Role
-from subgraphs.shared.commands import Commands, Done
+from subgraphs.inventory.warehouses import MOVES_STOCK, WarehouseHandlers
+from subgraphs.shared.commands import Commands
 from subgraphs.shared.errors import InvalidValue, KeyReused, Refusal, Refusals
 from subgraphs.shared.graphql import Receipt, RequestContext
 from subgraphs.shared.ids import check_id
@@ -50,19 +44,6 @@ Context = RequestContext[Any]
 CONFLICTS_MAX = 25
 LINES_MAX = 2_000
 """The most lines of one receipt."""
-CODE_CHARACTERS_MAX = 40
-NAME_CHARACTERS_MAX = 200
-_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\Z")
-
-MOVES_STOCK = (Role.STAFF, Role.ADMIN)
-"""Roles that may change stock."""
-
-WAREHOUSE_TABLES = """
-CREATE TABLE IF NOT EXISTS public.inventory_warehouse_codes (
-    code text PRIMARY KEY,
-    warehouse_id text NOT NULL
-);
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,54 +92,19 @@ class StockHandlers:
     def __init__(
         self,
         store: EventStore,
-        streams: Streams,
         commands: Commands,
         guard: StockGuard,
         copies: Copies,
         turns: Turns,
         *,
-        new_id: Callable[[str], str],
+        warehouses: WarehouseHandlers,
         low_at: int,
         wait_for_products: Callable[[int], Awaitable[None]],
     ) -> None:
-        self._store, self._streams, self._commands = store, streams, commands
+        self._store, self._commands = store, commands
         self._guard, self._copies, self._turns = guard, copies, turns
-        self._new_id, self._low_at = new_id, low_at
+        self._warehouses, self._low_at = warehouses, low_at
         self._wait_for_products = wait_for_products
-        self._warehouses: set[str] = set()
-
-    async def create_warehouse(
-        self, context: Context, *, code: str, name: str, country: str, key: str
-    ) -> Done[Warehouse]:
-        """Raises InvalidWarehouse, CodeTaken, KeyReused."""
-        context.caller.require_role("create warehouses", *MOVES_STOCK)
-        if not _CODE.match(code) or len(code) > CODE_CHARACTERS_MAX:
-            raise InvalidWarehouse(
-                f"code {code[:60]!r}: expected 1 to {CODE_CHARACTERS_MAX} letters, digits, . _ -",
-                path=["input", "code"],
-            )
-        if not 0 < len(name.strip()) <= NAME_CHARACTERS_MAX:
-            raise InvalidWarehouse(
-                f"a name has 1 to {NAME_CHARACTERS_MAX} characters", path=["input", "name"]
-            )
-        warehouse_id = self._new_id("whs")
-        taken = Effect(
-            "INSERT INTO public.inventory_warehouse_codes (code, warehouse_id) VALUES (%s, %s)",
-            (code, warehouse_id),
-        )
-        try:
-            return await self._commands.run(
-                context,
-                Warehouse,
-                warehouse_id,
-                lambda warehouse: warehouse.create(code, name.strip(), country),
-                operation="createWarehouse",
-                idempotency_key=key,
-                body={"code": code, "name": name, "country": country},
-                effects=lambda _, events: [taken] if events else [],
-            )
-        except EffectRefused as error:
-            raise CodeTaken(code) from error
 
     async def receive(
         self, context: Context, lines: Sequence[ReceiptLine], *, key: str, single: bool = False
@@ -257,7 +203,7 @@ class StockHandlers:
             return seen
         if from_warehouse_id == to_warehouse_id:
             raise SameWarehouse(from_warehouse_id)
-        if not await self._warehouse_exists(to_warehouse_id):
+        if not await self._warehouses.exists(to_warehouse_id):
             raise UnknownWarehouse(to_warehouse_id, path=["input", "toWarehouseId"])
         origin = stock_item_of(variant_id, from_warehouse_id)
         target = stock_item_of(variant_id, to_warehouse_id)
@@ -335,7 +281,7 @@ class StockHandlers:
         receipt = self._commands.receipt(
             appended, outcome.items[0] if outcome.items else "", outcome.command_id
         )
-        refused = tuple(_as_before(refusal) for refusal in outcome.refused)
+        refused = tuple(RefusedBefore(r.code, r.message, r.path) for r in outcome.refused)
         items = tuple(stock.item(item_id) for item_id in outcome.items)
         return StockDone(items, receipt, stock.versions, refused)
 
@@ -351,7 +297,7 @@ class StockHandlers:
             if (line.variant_id is None) == (line.sku is None):
                 message = "name the goods by variantId or by sku, one of them"
                 refused.append(InvalidValue(message, path=_path(index, "sku", single=single)))
-            elif not await self._warehouse_exists(line.warehouse_id):
+            elif not await self._warehouses.exists(line.warehouse_id):
                 path = _path(index, "warehouseId", single=single)
                 refused.append(UnknownWarehouse(line.warehouse_id, path=path))
             else:
@@ -377,20 +323,6 @@ class StockHandlers:
             by_id, by_sku = await self._copies.variants(ids=sorted(ids), skus=sorted(skus))
         return by_id, by_sku
 
-    async def _warehouse_exists(self, warehouse_id: str) -> bool:
-        if warehouse_id not in self._warehouses and warehouse_id:
-            warehouse, _ = await self._streams.load(Warehouse, warehouse_id)
-            if warehouse.exists:
-                self._warehouses.add(warehouse_id)
-        return warehouse_id in self._warehouses
-
 
 def _path(index: int, name: str, *, single: bool) -> list[str]:
     return ["input", name] if single else ["input", "lines", str(index), name]
-
-
-def _as_before(stored: _Refused) -> Refusal:
-    """A refusal that has the code of the first time."""
-    kind = type("RefusedBefore", (Refusal,), {"code": stored.code})
-    refusal: Refusal = kind(stored.message, path=stored.path)
-    return refusal

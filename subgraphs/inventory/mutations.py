@@ -9,7 +9,8 @@ import strawberry
 from subgraphs.inventory.domain import AdjustReason
 from subgraphs.inventory.errors import NotEnoughStock
 from subgraphs.inventory.handlers import ReceiptLine, StockDone
-from subgraphs.inventory.schema import Info, ProductVariant, Query, StockItem, Warehouse
+from subgraphs.inventory.queries import Query
+from subgraphs.inventory.schema import Info, ProductVariant, StockItem, Warehouse
 from subgraphs.shared.commands import attempt
 from subgraphs.shared.graphql import (
     CountryCode,
@@ -127,7 +128,7 @@ class Mutation:
         input: CreateWarehouseInput,  # noqa: A002
     ) -> WarehousePayload:
         result = await attempt(
-            info.context.resources.stock.create_warehouse(
+            info.context.resources.warehouses.create(
                 info.context,
                 code=input.code,
                 name=input.name,
@@ -137,16 +138,8 @@ class Mutation:
         )
         if (done := result.value) is None:
             return WarehousePayload(warehouse=None, receipt=None, user_errors=result.user_errors)
-        made = done.state
         return WarehousePayload(
-            warehouse=Warehouse(
-                id=strawberry.ID(made.id),
-                code=made.code,
-                name=made.name,
-                country=CountryCode(made.country),
-            ),
-            receipt=done.receipt,
-            user_errors=[],
+            warehouse=Warehouse.written(done.state), receipt=done.receipt, user_errors=[]
         )
 
     @mutation("For staff.")

@@ -116,8 +116,9 @@ class InventoryReads:
             " coalesce(sum(l.transferred), 0)::bigint AS transferred,"
             " count(*) FILTER (WHERE l.received + l.adjusted + l.transferred - l.sold"
             " <> l.on_hand) AS unbalanced,"
-            " count(*) FILTER (WHERE g.version = l.version AND (g.on_hand, g.reserved, g.allocated)"
-            " IS DISTINCT FROM (l.on_hand, l.reserved, l.allocated)) AS guard_mismatches"
+            " count(*) FILTER (WHERE g.id IS NULL OR (g.version = l.version"
+            " AND (g.on_hand, g.reserved, g.allocated) <> (l.on_hand, l.reserved, l.allocated)))"
+            " AS guard_mismatches"
             " FROM stock_levels l LEFT JOIN public.inventory_stock g ON g.id = l.id"
         )
         assert row is not None

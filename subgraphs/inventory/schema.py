@@ -10,15 +10,10 @@ from enum import Enum
 import strawberry
 
 from subgraphs.inventory.domain import StockItem as StockItemState
+from subgraphs.inventory.domain import Warehouse as WarehouseState
 from subgraphs.inventory.handlers import StockHandlers
-from subgraphs.inventory.reads import (
-    BY_NEWEST,
-    BY_SKU,
-    MOVEMENTS_BY_NEWEST,
-    InventoryReads,
-    LevelFilter,
-    Row,
-)
+from subgraphs.inventory.reads import MOVEMENTS_BY_NEWEST, InventoryReads, Row
+from subgraphs.inventory.warehouses import WarehouseHandlers
 from subgraphs.shared.auth import Role
 from subgraphs.shared.graphql import Connection, CountryCode, Node, RequestContext, field
 from subgraphs.shared.paging import read_page
@@ -29,6 +24,7 @@ class InventoryResources:
     """What resolvers write through and read through. `low_at`: units, the low-stock threshold."""
 
     stock: StockHandlers
+    warehouses: WarehouseHandlers
     reads: InventoryReads
     low_at: int
 
@@ -108,6 +104,27 @@ class Warehouse(Node):
             country=CountryCode(row["country"]),
         )
 
+    @classmethod
+    def written(cls, state: WarehouseState) -> Warehouse:
+        """From the log."""
+        return cls(
+            id=strawberry.ID(state.id),
+            code=state.code,
+            name=state.name,
+            country=CountryCode(state.country),
+        )
+
+
+async def warehouse_of_stock(info: Info, warehouse_id: str) -> Warehouse:
+    """The warehouse that stock is in: it exists, though a read model may not show it yet."""
+    loader = info.context.loader(info.context.resources.reads.warehouses_by_id)
+    row = await loader.load(warehouse_id)
+    if row is not None:
+        return Warehouse.of(row)
+    state = await info.context.resources.warehouses.get(warehouse_id)
+    assert state is not None, f"stock is in {warehouse_id}, which nobody created"
+    return Warehouse.written(state)
+
 
 @strawberry.type(description="received + adjusted + transferred - sold = on hand.")
 class StockTotals:
@@ -162,10 +179,7 @@ class StockItem(Node):
 
     @strawberry.field
     async def warehouse(self, info: Info) -> Warehouse:
-        loader = info.context.loader(info.context.resources.reads.warehouses_by_id)
-        row = await loader.load(self.warehouse_id)
-        assert row is not None, f"{self.id} is in a warehouse that nobody created"
-        return Warehouse.of(row)
+        return await warehouse_of_stock(info, self.warehouse_id)
 
     @field("What came and went in all. Null right after a write, until it is visible.")
     async def totals(self, info: Info) -> StockTotals | None:
@@ -246,10 +260,7 @@ class ReservationLine:
 
     @strawberry.field
     async def warehouse(self, info: Info) -> Warehouse:
-        loader = info.context.loader(info.context.resources.reads.warehouses_by_id)
-        row = await loader.load(self.warehouse_id)
-        assert row is not None, f"a line is held in {self.warehouse_id}, which nobody created"
-        return Warehouse.of(row)
+        return await warehouse_of_stock(info, self.warehouse_id)
 
 
 @strawberry.type(description="Why a reservation was rejected.")
@@ -321,29 +332,6 @@ class Order:
         return visible_reservation(info, await loader.load(str(self.id)))
 
 
-@strawberry.type(description="Sums over all stock. `unbalanced` counts items whose sums disagree.")
-class StockSummary:
-    items: int
-    skus: int
-    on_hand: int
-    reserved: int
-    allocated: int
-    received: int
-    sold: int
-    adjusted: int
-    transferred: int
-    unbalanced: int
-    guard_mismatches: int
-
-
-@strawberry.input
-class StockItemWhere:
-    sku: str | None = None
-    variant_id: strawberry.ID | None = None
-    warehouse_id: strawberry.ID | None = None
-    low_only: bool = False
-
-
 def visible_reservation(info: Info, row: Row | None) -> Reservation | None:
     """The reservation, if the caller may see whose order it is for."""
     if row is None or not info.context.caller.may_see(row["customer_id"], *SEES_STOCK):
@@ -358,61 +346,3 @@ async def visible_stock_item(info: Info, stock_item_id: str) -> StockItem | None
     loader = info.context.loader(info.context.resources.reads.levels_by_id)
     row = await loader.load(stock_item_id)
     return None if row is None else StockItem.of(row)
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    async def warehouses(self, info: Info) -> list[Warehouse]:
-        return [Warehouse.of(row) for row in await info.context.resources.reads.warehouses()]
-
-    @strawberry.field
-    async def stock_item(
-        self,
-        info: Info,
-        id: strawberry.ID,  # noqa: A002
-    ) -> StockItem | None:
-        info.context.caller.require_role("see stock figures", *SEES_STOCK)
-        return await visible_stock_item(info, str(id))
-
-    @field("By sku. For staff.")
-    async def stock_items(
-        self, info: Info, first: int, after: str | None = None, where: StockItemWhere | None = None
-    ) -> Connection[StockItem]:
-        info.context.caller.require_role("see stock figures", *SEES_STOCK)
-        page, where = read_page(first, after, BY_SKU), where or StockItemWhere()
-        rows = await info.context.resources.reads.levels(
-            page,
-            LevelFilter(
-                where.sku,
-                where.variant_id,
-                where.warehouse_id,
-                info.context.resources.low_at if where.low_only else None,
-            ),
-        )
-        return Connection.of(rows, page, BY_SKU, StockItem.of)
-
-    @field("For staff.")
-    async def stock_summary(self, info: Info) -> StockSummary:
-        info.context.caller.require_role("see stock figures", *SEES_STOCK)
-        return StockSummary(**await info.context.resources.reads.summary())
-
-    @field("Newest first. Customers see their own.")
-    async def reservations(
-        self,
-        info: Info,
-        first: int,
-        after: str | None = None,
-        order_id: strawberry.ID | None = None,
-        state: ReservationState | None = None,
-    ) -> Connection[Reservation]:
-        caller = info.context.caller
-        user_id = caller.require_user()
-        page = read_page(first, after, BY_NEWEST)
-        rows = await info.context.resources.reads.reservations(
-            page,
-            order_id=order_id,
-            state=None if state is None else state.value,
-            customer_id=None if caller.has(*SEES_STOCK) else user_id,
-        )
-        return Connection.of(rows, page, BY_NEWEST, Reservation.of)

@@ -19,11 +19,11 @@ from subgraphs.shared.graphql import (
 from subgraphs.shipping import domain
 from subgraphs.shipping.domain import RateRow, TrackingStatus
 from subgraphs.shipping.events import ParcelLine
+from subgraphs.shipping.queries import Query
 from subgraphs.shipping.schema import (
     Cart,
     Info,
     ProductVariant,
-    Query,
     Shipment,
     ShippingOption,
 )

@@ -11,7 +11,6 @@ import strawberry
 
 from subgraphs.shared.auth import Role
 from subgraphs.shared.graphql import (
-    Connection,
     CountryCode,
     CurrencyCode,
     MoneyType,
@@ -20,7 +19,6 @@ from subgraphs.shared.graphql import (
     federated,
     field,
 )
-from subgraphs.shared.paging import read_page
 from subgraphs.shipping import domain
 from subgraphs.shipping.domain import (
     FulfilmentStatus,
@@ -32,7 +30,7 @@ from subgraphs.shipping.domain import (
     status_of,
 )
 from subgraphs.shipping.handlers import ShippingHandlers
-from subgraphs.shipping.reads import ALL, BY_NEWEST, Row, ShippingReads
+from subgraphs.shipping.reads import ALL, Row, ShippingReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,8 @@ class ShippingOption:
         )
 
 
-async def _rates(info: Info) -> list[RateRow]:
+async def rates(info: Info) -> list[RateRow]:
+    """The whole rate table, read once for a request."""
     return list(await info.context.loader(info.context.resources.reads.rates).load(ALL) or ())
 
 
@@ -105,7 +104,7 @@ class ProductVariant:
         if self.weight_grams is None:
             return None
         rows = quotes(
-            await _rates(info),
+            await rates(info),
             currency=str(currency),
             country=str(country),
             weight_grams=self.weight_grams,
@@ -141,7 +140,7 @@ class Cart:
         assert self.currency is not None, "the router sends the currency it was told is required"
         currency = str(self.currency)
         rows = quotes(
-            await _rates(info),
+            await rates(info),
             currency=currency,
             country=None if self.destination is None else str(self.destination.country),
             weight_grams=self.total_weight_grams or 0,
@@ -296,14 +295,6 @@ class Order:
         return [row for row in rows if caller.may_see(row["customer_id"], *SEES_SHIPMENTS)]
 
 
-@strawberry.type
-class ShipmentStateTotals:
-    state: ShipmentState
-    shipments: int
-    orders: int
-    units: int
-
-
 async def visible_shipment(info: Info, shipment_id: str) -> Shipment | None:
     """The shipment, if the caller may see it."""
     loader = info.context.loader(info.context.resources.reads.shipments_by_id)
@@ -311,60 +302,3 @@ async def visible_shipment(info: Info, shipment_id: str) -> Shipment | None:
     if row is None or not info.context.caller.may_see(row["customer_id"], *SEES_SHIPMENTS):
         return None
     return Shipment.of(row)
-
-
-@strawberry.type
-class Query:
-    @strawberry.field
-    async def shipment(
-        self,
-        info: Info,
-        id: strawberry.ID,  # noqa: A002
-    ) -> Shipment | None:
-        info.context.caller.require_user()
-        return await visible_shipment(info, str(id))
-
-    @field("Newest first. For staff.")
-    async def shipments(
-        self,
-        info: Info,
-        first: int,
-        after: str | None = None,
-        order_id: strawberry.ID | None = None,
-        state: ShipmentState | None = None,
-    ) -> Connection[Shipment]:
-        info.context.caller.require_role("list shipments", *SEES_SHIPMENTS)
-        page = read_page(first, after, BY_NEWEST)
-        rows = await info.context.resources.reads.shipments(
-            page, order_id=order_id, state=None if state is None else state.value
-        )
-        return Connection.of(rows, page, BY_NEWEST, Shipment.of)
-
-    @field("What goods of a weight cost to send, cheapest first.")
-    async def shipping_rates(
-        self,
-        info: Info,
-        weight_grams: int,
-        currency: CurrencyCode,
-        country: CountryCode | None = None,
-    ) -> list[ShippingOption]:
-        rows = quotes(
-            await _rates(info),
-            currency=str(currency),
-            country=None if country is None else str(country),
-            weight_grams=weight_grams,
-        )
-        return [ShippingOption.of(row, str(currency)) for row in rows]
-
-    @field("By state. For staff.")
-    async def shipment_totals(self, info: Info) -> list[ShipmentStateTotals]:
-        info.context.caller.require_role("see totals of shipments", *SEES_SHIPMENTS)
-        return [
-            ShipmentStateTotals(
-                state=ShipmentState(row["state"]),
-                shipments=row["shipments"],
-                orders=row["orders"],
-                units=row["units"],
-            )
-            for row in await info.context.resources.reads.totals()
-        ]

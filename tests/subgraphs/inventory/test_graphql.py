@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from subgraphs.inventory.domain import reservation_of, stock_item_of
@@ -261,6 +262,13 @@ async def test_received_less_sold_is_on_hand_for_every_sku(database: str) -> Non
         sums = (await shop.shop.data(summary, **STAFF))["stockSummary"]
         assert (sums["received"], sums["sold"], sums["onHand"]) == (12, 6, 6)
         assert (sums["unbalanced"], sums["guardMismatches"]) == (0, 0)
+        async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+            await connection.execute(
+                "UPDATE public.inventory_stock SET on_hand = on_hand + 1 WHERE sku = 'WOOL'"
+            )
+            await connection.execute("DELETE FROM public.inventory_stock WHERE sku = 'FLAX'")
+        sums = (await shop.shop.data(summary, **STAFF))["stockSummary"]
+        assert sums["guardMismatches"] == 2, "rows that were tampered with are told"
         low = await levels(shop, where={"lowOnly": True, "sku": "SILK"})
         assert [item["onHand"] for item in low] == [0]
 
@@ -379,6 +387,23 @@ async def test_only_staff_moves_stock(database: str, roles: list[Role]) -> None:
             [{"__typename": "StockItem", "id": item}], "... on StockItem { onHand }", **who
         )
         assert (found is not None) == may_look
+
+
+async def test_a_write_shows_what_no_read_model_shows_yet(database: str) -> None:
+    async with inventory(database) as shop:
+        await shop.variants("silk")
+        await shop.shop.service.runner.stop()
+        made = {"code": "NEW", "name": "New", "country": "ES", "idempotencyKey": shop.key()}
+        data = await shop.shop.data(CREATE_WAREHOUSE, {"input": made}, fresh=False, **STAFF)
+        warehouse = data["createWarehouse"]["warehouse"]
+        given = {
+            "sku": "SILK",
+            "warehouseId": warehouse["id"],
+            "quantity": 1,
+            "idempotencyKey": shop.key(),
+        }
+        data = await shop.shop.data(RECEIVE, {"input": given}, fresh=False, **STAFF)
+        assert data["receiveStock"]["stockItem"]["warehouse"] == {"id": warehouse["id"]}
 
 
 async def test_two_warehouses_cannot_share_a_code(database: str) -> None:

@@ -391,4 +391,4 @@ class AnySequence(RuleBasedStateMachine):
 
 
 TestAnySequence = pytest.mark.slow(AnySequence.TestCase)
-TestAnySequence.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestAnySequence.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
