@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,6 +45,10 @@ class OrderHistory:
         self, order_id: str, *, version: int | None, at: datetime | None
     ) -> Snapshot | None:
         """The order at a version, or as it was recorded by a time; None before there was one."""
+        if version is not None and version < 1:
+            return None
+        if at is not None and at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
         events = await self._store.read_stream(order_id, up_to_version=version)
         seen = [recorded for recorded in events if at is None or recorded.recorded_at <= at]
         if not seen:
@@ -54,7 +58,12 @@ class OrderHistory:
         return Snapshot(seen[-1].version, seen[-1].recorded_at, text)
 
     async def diff(self, order_id: str, from_version: int, to_version: int) -> list[Change]:
-        """What differs between two versions, by path; going backwards is allowed."""
+        """What differs between two versions, by path; going backwards is allowed, and 0 is before
+        the order was placed.
+        """
+        from_version, to_version = max(0, from_version), max(0, to_version)
+        if from_version == to_version:
+            return []
         events = await self._store.read_stream(
             order_id, up_to_version=max(from_version, to_version)
         )
@@ -69,8 +78,10 @@ def fold(order_id: str, events: Sequence[Recorded[Any]]) -> Order:
 
 
 def plain(state: Order) -> dict[str, Any]:
-    """The state as JSON values."""
+    """The state as JSON values, without the payment token: it is nobody's to read."""
     converted: dict[str, Any] = msgspec.to_builtins(replace(state, sent=dict(state.sent)))
+    if converted["terms"] is not None:
+        del converted["terms"]["payment_method_token"]
     return converted
 
 

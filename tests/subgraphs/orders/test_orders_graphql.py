@@ -334,6 +334,24 @@ async def test_an_order_as_it_was(database: str) -> None:
         assert found["same"] == []
 
 
+async def test_history_is_asked_for_with_any_number_and_tells_no_token(database: str) -> None:
+    async with orders(database) as shop:
+        await shop.sell("SILK", 1250)
+        order = await shop.placed(SILK=1)
+        query = """query ($id: ID!) { order(id: $id) {
+          never: asOf(version: 0) { version } less: asOf(version: -7) { version }
+          late: asOf(version: 2147483647) { version state }
+          local: asOf(at: "2100-01-01T00:00:00") { version }
+          before: asOf(at: "2000-01-01T00:00:00Z") { version }
+          all: diff(fromVersion: -1, toVersion: 2147483647) { path after } } }"""
+        found = (await shop.it.data(query, {"id": order}, **STAFF))["order"]
+        assert (found["never"], found["less"], found["before"]) == (None, None, None)
+        assert found["late"]["version"] == found["local"]["version"] == 1
+        changed = {change["path"]: change["after"] for change in found["all"]}
+        assert changed["terms.total_minor"] == "1250"
+        assert "tok_visa" not in found["late"]["state"] + str(changed)
+
+
 async def test_the_read_model_shows_what_the_streams_fold_to(database: str) -> None:
     async with orders(database) as shop:
         await shop.sell("SILK", 1250)
