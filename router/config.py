@@ -6,6 +6,9 @@ with its place instead of being ignored.
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -261,8 +264,11 @@ def config_from(values: Any, *, source: str = "given") -> RouterConfig:
         raise ConfigError(source, str(error)) from error
 
 
-def load_config(path: str | Path) -> RouterConfig:
-    """Read a YAML file. Raises ConfigError if it cannot be read or understood."""
+def load_config(path: str | Path, environment: Mapping[str, str] = os.environ) -> RouterConfig:
+    """Read a YAML file, in whose texts `${env.NAME}` and `${env.NAME:-default}` are filled in.
+
+    Raises ConfigError if it cannot be read or understood, or names a variable that is not set.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -271,4 +277,29 @@ def load_config(path: str | Path) -> RouterConfig:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), f"is not YAML: {error}") from error
-    return config_from(values, source=str(path))
+    return config_from(_filled_in(values, environment, str(path)), source=str(path))
+
+
+_VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+def _filled_in(value: Any, environment: Mapping[str, str], source: str) -> Any:
+    """The value with the environment's variables in its texts; what they hold is not YAML."""
+
+    def found(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name in environment:
+            return environment[name]
+        if default is None:
+            raise ConfigError(source, f"the environment variable {name} is not set")
+        return str(default)
+
+    match value:
+        case str():
+            return _VARIABLE.sub(found, value)
+        case dict():
+            return {key: _filled_in(item, environment, source) for key, item in value.items()}
+        case list():
+            return [_filled_in(item, environment, source) for item in value]
+        case _:
+            return value

@@ -10,7 +10,7 @@ from typing import Any
 from lonja.errors import LonjaError
 from router.config import SubgraphSettings
 from router.planner.plan import OperationKind
-from router.transport import HttpSubgraph, SubgraphOperation, SubgraphRequest
+from router.transport import HttpSubgraph, SubgraphOperation, SubgraphRequest, SubgraphResponse
 
 ANSWER_SECONDS_MAX = 60.0
 
@@ -40,6 +40,21 @@ class Client:
         read_position: str | None = None,
     ) -> dict[str, Any]:
         """The answer's data. Raises RequestFailed, or SubgraphError where no answer came."""
+        answer = await self.answer(document, variables, token=token, read_position=read_position)
+        if answer.errors or answer.data is None:
+            first = document.strip().splitlines()[0]
+            raise RequestFailed(f"`{first}` was answered with errors: {answer.errors[:3]}")
+        return answer.data
+
+    async def answer(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        token: str | None = None,
+        read_position: str | None = None,
+    ) -> SubgraphResponse:
+        """The whole answer, errors and all. Raises SubgraphError where none came."""
         operation = self._operations.get(document)
         if operation is None:
             # Sent as a mutation so that the transport never sends it twice by itself.
@@ -56,10 +71,7 @@ class Client:
             SubgraphRequest(operation, dict(variables or {}), headers, deadline)
         )
         self.seconds.append(time.perf_counter() - started)
-        if answer.errors or answer.data is None:
-            first = document.strip().splitlines()[0]
-            raise RequestFailed(f"`{first}` was answered with errors: {answer.errors[:3]}")
-        return answer.data
+        return answer
 
     async def close(self) -> None:
         """Close the connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from lonja.demo.client import Client
-from lonja.running import RunningShop, running_shop
+from lonja.running import running_shop
 from lonja.settings import SERVICES, Settings, UserSettings
+from lonja.wiring import AnyService
 
 STAFF_EMAIL = "staff@lonja.example"
 PASSWORD = "correct horse battery staple"
@@ -38,9 +39,10 @@ class Customer:
 class WholeShop:
     """The running shop, and the ways in which a test talks to it over HTTP."""
 
-    shop: RunningShop
+    url: str
     client: Client
-    settings: Settings
+    services: Mapping[str, AnyService] = field(default_factory=dict)
+    """Where they run in this process."""
     staff: str = ""
     """The token of the first administrator, who has all roles."""
     customers: dict[str, Customer] = field(default_factory=dict)
@@ -102,7 +104,7 @@ async def whole_shop(settings: Settings) -> AsyncIterator[WholeShop]:
     async with running_shop(settings, settings.database_urls, port=free_port()) as shop:
         client = Client(shop.url, connections_max=256)
         try:
-            whole = WholeShop(shop, client, settings)
+            whole = WholeShop(shop.url, client, shop.services)
             whole.staff = (await whole.sign_in(STAFF_EMAIL)).token
             yield whole
         finally:

@@ -1,0 +1,176 @@
+"""The same shop as one process a service and a router in front: same answers, partial failure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lonja.demo.client import Client
+from lonja.settings import SERVICES
+from tests.support.goods import ORDER_STATUS, finished, ordered, stocked
+from tests.support.whole import PASSWORD, STAFF_EMAIL, WholeShop, free_port
+
+pytestmark = pytest.mark.slow
+LONJA = str(Path(sys.executable).with_name("lonja"))
+ROOT = Path(__file__).parents[2]
+START_SECONDS_MAX = 60.0
+
+PAGE = """query($id: ID!) { order(id: $id) {
+  id status total { amount } customer { email }
+  lines { quantity variant { sku product { title } availability { available } } }
+  paymentStatus amountDue { amount } fulfillmentStatus
+  shipments { state } notifications { template state }
+} }"""
+
+
+class Processes:
+    """Commands of `lonja` that run for a test."""
+
+    def __init__(self, environment: dict[str, str], folder: Path, ports: dict[str, int]) -> None:
+        self.environment, self.folder, self.ports = environment, folder, ports
+        self.running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, *arguments: str) -> None:
+        with open(self.folder / f"{name}.log", "ab") as log:
+            self.running[name] = subprocess.Popen(
+                [LONJA, *arguments], env=self.environment, stdout=log, stderr=log
+            )
+
+    def serve(self, service: str) -> None:
+        self.start(service, "serve", service, "--port", str(self.ports[service]))
+
+    def kill(self, name: str) -> None:
+        """As `kill -9` does."""
+        process = self.running.pop(name)
+        process.kill()
+        process.wait()
+
+    def said(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    async def until_said(self, name: str, text: str) -> None:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while text not in self.said(name):
+            assert self.running[name].poll() is None, f"{name} ended: {self.said(name)}"
+            assert time.monotonic() < deadline, f"{name} did not say {text!r}: {self.said(name)}"
+            await asyncio.sleep(0.02)
+
+    def end(self) -> None:
+        for process in self.running.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.running.values():
+            process.wait(30)
+
+
+@contextmanager
+def reachable_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="lonja-processes-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
+@pytest.fixture
+async def processes() -> AsyncIterator[Processes]:
+    """PostgreSQL, eight services and a router, each a process, on ports of their own."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(reachable_folder())
+        ports = {service: free_port() for service in SERVICES}
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("LONJA_")},
+            "LONJA_DATA_DIR": str(folder / "data"),
+            "LONJA_INTERNAL_SECRET": secrets.token_hex(32),
+            "LONJA_SERVICE_URLS": json.dumps(
+                {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+            ),
+            "LONJA_USERS__BOOTSTRAP_ADMIN_EMAIL": STAFF_EMAIL,
+            "LONJA_USERS__BOOTSTRAP_ADMIN_PASSWORD": PASSWORD,
+            "LONJA_USERS__ARGON2_TIME_COST": "1",
+            "LONJA_USERS__ARGON2_MEMORY_KIB": "64",
+            "LONJA_USERS__ARGON2_PARALLELISM": "1",
+        }
+        found = Processes(environment, folder, ports)
+        stack.callback(found.end)
+        found.start("db", "db", "up")
+        await found.until_said("db", "PostgreSQL serves")
+        for service in SERVICES:
+            found.serve(service)
+        for service in SERVICES:
+            await found.until_said(service, f"{service} answers at")
+        _configure(folder, ports)
+        yield found
+
+
+def _configure(folder: Path, ports: dict[str, int]) -> None:
+    """The project's own files, at the test's ports."""
+    for name in ("supergraph.yaml", "router.yaml"):
+        text = (ROOT / name).read_text()
+        for number, service in enumerate(SERVICES):
+            text = text.replace(f":{8101 + number}/", f":{ports[service]}/")
+        yaml.safe_load(text)
+        (folder / name).write_text(text)
+
+
+async def test_killing_a_service_leaves_the_rest_and_restarting_it_goes_on(
+    processes: Processes,
+) -> None:
+    port = free_port()
+    folder = processes.folder
+    given = ["--config", str(folder / "supergraph.yaml")]
+    given += ["--router-config", str(folder / "router.yaml"), "--port", str(port)]
+    processes.start("router", "router", *given)
+    await processes.until_said("router", "router ready at")
+    url = f"http://127.0.0.1:{port}/graphql"
+    client = Client(url, connections_max=8)
+    shop = WholeShop(url, client)
+    try:
+        shop.staff = (await shop.sign_in(STAFF_EMAIL)).token
+        position = await stocked(shop, {"LAMP": ("30.00", 10)})
+        who = await shop.customer("remote")
+        first = await ordered(shop, who, position, {"LAMP": 2})
+        assert (await finished(shop, first))["status"] == "COMPLETED"
+        whole = await shop.ask(PAGE, who.token, id=first)
+        assert whole["customer"]["email"] == "remote@lonja.example"
+        assert whole["lines"][0]["variant"]["product"]["title"] == "Title of LAMP"
+        assert whole["paymentStatus"] == "PAID"
+        assert whole["amountDue"]["amount"] == "0.00"
+
+        processes.kill("payments")
+        answer = await client.answer(PAGE, {"id": first}, token=who.token)
+        order = answer.data["order"]
+        assert order["lines"] == whole["lines"]
+        assert order["shipments"] == whole["shipments"]
+        assert {error["extensions"]["service"] for error in answer.errors} == {"payments"}
+        waiting = await ordered(shop, who, position, {"LAMP": 1})
+        for service in set(SERVICES) - {"payments"}:
+            assert processes.running[service].poll() is None, f"{service} stopped as well"
+        held = await _until(shop, waiting, "reservation", "HELD")
+        assert held["status"] == "PENDING"
+
+        processes.serve("payments")
+        assert (await finished(shop, waiting))["status"] == "COMPLETED"
+    finally:
+        await client.close()
+
+
+async def _until(shop: WholeShop, order_id: str, member: str, state: str) -> dict[str, Any]:
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while True:
+            query = ORDER_STATUS.replace("payments { state }", "")
+            order: dict[str, Any] = await shop.ask(query, shop.staff, id=order_id)
+            if ((order or {}).get(member) or {}).get("state") == state:
+                return order
+            await asyncio.sleep(0.02)
