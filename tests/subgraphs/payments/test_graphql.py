@@ -139,6 +139,18 @@ async def test_a_repeated_key_moves_money_once(database: str) -> None:
         assert (await shop.statement())[payment].captured_minor == 400
 
 
+async def test_what_is_asked_while_the_provider_works_is_done_after_it(database: str) -> None:
+    async with payments(database, delay_seconds=0.5) as shop:
+        payment = await shop.authorize(wait=False)
+        await shop.shop.until(lambda: shop.answers("requested"))
+        void = {"id": payment, "reason": "changed their mind", "key": shop.key()}
+        data = await shop.shop.data(VOID, void, fresh=False, **STAFF)
+        assert data["voidPayment"]["payment"]["state"] == "REQUESTED"
+        await shop.digest()
+        assert await shop.types() == ["requested", "void_requested", "authorized", "voided"]
+        assert (await shop.statement())[payment].voided_minor == 1000
+
+
 async def test_over_the_ceiling_is_refused_typed_and_recorded(database: str) -> None:
     async with payments(database) as shop:
         payment = await shop.authorize(amount=1000)
