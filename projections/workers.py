@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
 from typing import Self
@@ -75,7 +76,9 @@ class Crew:
         """Whether any worker still works. Raises WorkerFailed when one failed."""
         for part, (process, pipe) in enumerate(zip(self._processes, self._pipes, strict=True)):
             if process.exitcode:
-                reason = pipe.recv() if pipe.poll() else f"exit code {process.exitcode}"
+                reason = f"exit code {process.exitcode}"
+                with suppress(EOFError, OSError):  # it ended without a word
+                    reason = pipe.recv() if pipe.poll() else reason
                 raise WorkerFailed(str(self.build), part, reason)
         return any(process.exitcode is None for process in self._processes)
 
