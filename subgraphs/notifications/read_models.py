@@ -46,6 +46,7 @@ class Notifications(Projection):
         NotificationFailed,
         NotificationSuppressed,
     )
+    parallel = True
     tables = """
         CREATE TABLE notifications (
             id text PRIMARY KEY,

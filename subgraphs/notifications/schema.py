@@ -49,7 +49,7 @@ class Order:
     id: strawberry.ID
 
     @field("Oldest first; none for somebody else's order.")
-    async def notifications(self, info: Info) -> list[Notification]:
+    async def notifications(self, info: Info) -> list[Notification] | None:
         loader = info.context.loader(info.context.resources.reads.of_orders)
         rows = await loader.load(str(self.id)) or []
         caller = info.context.caller
@@ -63,7 +63,7 @@ class User:
     @field("Newest first; none of somebody else.")
     async def notifications(
         self, info: Info, first: int, after: str | None = None
-    ) -> Connection[Notification]:
+    ) -> Connection[Notification] | None:
         page = read_page(first, after, BY_NEWEST)
         if not info.context.caller.may_see(str(self.id), *SEES_ALL):
             return Connection[Notification].empty()

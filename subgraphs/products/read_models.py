@@ -40,6 +40,7 @@ class Catalogue(Projection):
         ProductUnpublished,
         ProductArchived,
     )
+    parallel = True
     tables = """
         CREATE TABLE products (
             id text PRIMARY KEY,
@@ -202,6 +203,7 @@ class Categories(Projection):
         1,
         (CategoryCreated, CategoryRenamed, CategoryMoved),
     )
+    parallel = True
     tables = """
         CREATE TABLE categories (
             id text PRIMARY KEY,

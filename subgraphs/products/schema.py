@@ -116,7 +116,7 @@ class ProductVariant(Node):
     product_version: strawberry.Private[int] = 0
 
     @strawberry.field
-    async def product(self, info: Info) -> Product:
+    async def product(self, info: Info) -> Product | None:
         if self.state is not None:
             return Product.written(self.state, self.product_version)
         row = await info.context.loader(info.context.resources.reads.products).load(self.product_id)

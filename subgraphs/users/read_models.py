@@ -43,6 +43,7 @@ class Users(Projection):
         AddressRemoved,
         ErasureRequested,
     )
+    parallel = True
     tables = """
         CREATE TABLE users (
             id text PRIMARY KEY,
@@ -158,6 +159,7 @@ class Sessions(Projection):
     """One row per session that may still be used."""
 
     name, version, handles = "sessions", 1, (SessionStarted, SessionRevoked)
+    parallel = True
     tables = """
         CREATE TABLE sessions (
             id text PRIMARY KEY,

@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from eventstore import Feed
+from eventstore.event import Actor
+from projections import Operations
 from subgraphs.shared.auth import Role, sign_actor
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service, ServiceContext
@@ -75,6 +77,17 @@ async def settled(service: Service[Any]) -> int:
         f"{service.name}: {service.runner.positions()} of {head}"
     )
     return head
+
+
+async def rebuilt_alike(service: Service[Any]) -> None:
+    """Rebuild every read model from the log; the rows must be those of the live one."""
+    operations = Operations(service.store, service.projections)
+    await settled(service)
+    for projection in service.projections:
+        await operations.rebuild(projection.name, by=Actor("service", "tests"))
+        found = await operations.verify(projection.name)
+        assert found.equal, found.examples
+        assert sum(table.live_rows for table in found.tables) > 0, f"{projection.name} has no rows"
 
 
 @dataclass

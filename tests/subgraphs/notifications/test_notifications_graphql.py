@@ -22,6 +22,7 @@ from tests.support.shop import (
     Clock,
     anonymous,
     customer,
+    rebuilt_alike,
     running,
     settled,
     staff,
@@ -278,3 +279,17 @@ async def test_statements_do_not_grow_with_rows(shop: Shop) -> None:
         await client.entities(page, *({"__typename": "User", "id": id_} for id_ in users[:n]))
         counts.append(shop.notifications.reads.statements - before)
     assert counts[0] == counts[1] == 2
+
+
+@pytest.mark.slow
+async def test_read_models_come_out_of_the_log_again(shop: Shop) -> None:
+    user_id = await shop.register()
+    for _ in range(2):
+        await shop.confirm(user_id)
+    await shop.until("notification.sent", 2)
+    payload = await staff(shop.notifications).ask(
+        'mutation { createWebhook(url: "https://shop.example/", eventTypes: ["order.placed"]) {'
+        " userErrors { code } } }"
+    )
+    assert payload == {"userErrors": []}
+    await rebuilt_alike(shop.notifications)

@@ -13,7 +13,16 @@ from subgraphs.products.schema import ProductsResources
 from subgraphs.shared.auth import Role
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service
-from tests.support.shop import WAIT_SECONDS_MAX, Clock, anonymous, customer, running, settled, staff
+from tests.support.shop import (
+    WAIT_SECONDS_MAX,
+    Clock,
+    anonymous,
+    customer,
+    rebuilt_alike,
+    running,
+    settled,
+    staff,
+)
 
 Products = Service[ProductsResources]
 
@@ -416,3 +425,23 @@ async def test_statements_do_not_grow_with_rows(products: Products) -> None:
         await customer(products).entities(selection, *references)
         counts.append(products.reads.statements - before)
     assert counts[0] == counts[1] == 9
+
+
+@pytest.mark.slow
+async def test_read_models_come_out_of_the_log_again(products: Products) -> None:
+    someone = staff(products)
+    made = await create(products, *(silk(f"s{n}") for n in range(3)))
+    id_ = made["products"][0]["id"]
+    category = 'createCategory(input: {slug: "c", name: "C", idempotencyKey: "1"})'
+    for mutation in (
+        category,
+        f'unpublishProduct(id: "{id_}")',
+        f'publishProduct(id: "{id_}", channel: "market")',
+        f'changeProductDetails(id: "{id_}", input: {{title: "T", description: "D"}})',
+        'changePrice(input: {sku: "S1", price: {amount: "3", currency: "EUR"}},'
+        ' idempotencyKey: "2")',
+        f'archiveProduct(id: "{id_}", reason: "x")',
+    ):
+        payload = await someone.ask(f"mutation {{ {mutation} {{ userErrors {{ code }} }} }}")
+        assert payload == {"userErrors": []}
+    await rebuilt_alike(products)

@@ -11,7 +11,16 @@ import pytest
 from subgraphs.shared.auth import Role
 from subgraphs.shared.ids import new_id
 from subgraphs.users.app import UsersService, build
-from tests.support.shop import Client, Clock, anonymous, customer, running, settled, staff
+from tests.support.shop import (
+    Client,
+    Clock,
+    anonymous,
+    customer,
+    rebuilt_alike,
+    running,
+    settled,
+    staff,
+)
 
 CHEAP = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "argon2_parallelism": 1}
 ADMIN = {
@@ -372,3 +381,19 @@ async def test_the_bootstrap_administrator_is_made_once(database: str) -> None:
             page = await service.feed.read(0, limit=100, types=["user.registered"])
             assert len(page.events) == 1
             assert page.events[0].metadata.actor.kind == "service"
+
+
+@pytest.mark.slow
+async def test_read_models_come_out_of_the_log_again(users: UsersService) -> None:
+    user_id = (await register(users))["user"]["id"]
+    client, _ = await signed_in(users)
+    for city in ("València", "Madrid"):
+        await client.ask(ADD_ADDRESS, city=city, default=True)
+    admin = staff(users, Role.ADMIN)
+    for change in ("grantRole", "revokeRole"):
+        await admin.ask(
+            f'mutation {{ {change}(userId: "{user_id}", role: STAFF, reason: "x")'
+            " { userErrors { code } } }"
+        )
+    await client.ask('mutation { changeProfile(displayName: "Anna") { userErrors { code } } }')
+    await rebuilt_alike(users)
