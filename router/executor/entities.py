@@ -27,13 +27,13 @@ from router.transport.errors import SubgraphError, SubgraphMalformedResponse
 from router.transport.subgraph import SubgraphOperation, SubgraphResponse
 
 
-def compile_entity_fetch(fetch: Fetch) -> Run:
+def compile_entity_fetch(fetch: Fetch, interfaces: frozenset[str]) -> Run:
     """One request for all calls of `fetch`; none when no call has a representation.
 
     Calls whose arguments come from context are split into a request for each set of values.
     """
-    calls = tuple(_Call(call) for call in fetch.entities)
-    send = _Sender(fetch, calls)
+    calls = tuple(_Call(call, interfaces) for call in fetch.entities)
+    send = _Sender(fetch, calls, interfaces)
     if any(call.call.context for call in calls):
         return _with_context(calls, send)
 
@@ -55,18 +55,19 @@ class _Call:
 
     __slots__ = ("build", "call", "rewrite", "walk")
 
-    def __init__(self, call: EntityCall) -> None:
+    def __init__(self, call: EntityCall, interfaces: frozenset[str]) -> None:
         self.call = call
         self.walk = compile_walk(call.path)
         self.build = compile_representations(call)
-        self.rewrite = compile_renames(call.output_rewrites)
+        self.rewrite = compile_renames(call.output_rewrites, interfaces)
 
 
 class _Sender:
     """Sends representations, checks the answer, merges it, reports what failed."""
 
-    def __init__(self, fetch: Fetch, calls: tuple[_Call, ...]) -> None:
+    def __init__(self, fetch: Fetch, calls: tuple[_Call, ...], interfaces: frozenset[str]) -> None:
         self.fetch = fetch
+        self.interfaces = interfaces
         self.calls = calls
         self.operation = SubgraphOperation(fetch.operation, fetch.operation_name, fetch.kind)
 
@@ -120,7 +121,7 @@ class _Sender:
             )
             self._call_failed(state, call, SubgraphMalformedResponse(service, reason), targets)
             return
-        rewrite = call.rewrite
+        rewrite, interfaces = call.rewrite, self.interfaces
         wrong: list[list[JsonObject]] = []
         for entity, objects in zip(entities, targets, strict=True):
             if type(entity) is not dict:
@@ -130,13 +131,15 @@ class _Sender:
             if rewrite is not None:
                 rewrite(entity)
             typename = entity.pop("__typename", None)  # the one key that most objects have
+            if type(typename) is not str or typename in interfaces:
+                typename = None
             for value in objects:
                 if typename is not None:
                     value["__typename"] = typename
                 if value.keys().isdisjoint(entity):
                     value.update(entity)
                 else:
-                    merge(value, entity)
+                    merge(value, entity, interfaces)
         if wrong:
             reason = f"`{call.call.alias}` has elements that are no objects"
             self._call_failed(state, call, SubgraphMalformedResponse(service, reason), wrong)

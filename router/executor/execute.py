@@ -55,6 +55,8 @@ class _Projection:
 class CompiledOperation:
     """A validated operation with its plan. Shared by all requests that send it.
 
+    `schema` is the API schema; `interfaces` names all interfaces of the supergraph.
+
     `variables` checks what a request brings; `execute` takes what that returned.
     """
 
@@ -64,6 +66,7 @@ class CompiledOperation:
         document: DocumentNode,
         operation: OperationDefinitionNode,
         plan: QueryPlan,
+        interfaces: frozenset[str] = frozenset(),
     ) -> None:
         self.operation = operation
         self.plan = plan
@@ -74,7 +77,7 @@ class CompiledOperation:
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self._run = compile_node(plan.node) if plan.node is not None else None
+        self._run = compile_node(plan.node, interfaces) if plan.node is not None else None
         self._condition_names = _condition_names(operation, self._fragments.values())
         self._introspection = introspection_nodes(
             operation.selection_set.selections, self._fragments

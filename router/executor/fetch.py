@@ -24,11 +24,11 @@ from router.transport.in_process import copy_json
 from router.transport.subgraph import SubgraphOperation, SubgraphResponse
 
 
-def compile_root_fetch(fetch: Fetch, at: Path = ()) -> Run:
+def compile_root_fetch(fetch: Fetch, interfaces: frozenset[str], at: Path = ()) -> Run:
     """Run `fetch`, merge its data into every object at `at`; without such objects send nothing."""
     service, usages = fetch.subgraph, fetch.variable_usages
     operation = SubgraphOperation(fetch.operation, fetch.operation_name, fetch.kind)
-    rewrite = compile_renames(fetch.output_rewrites)
+    rewrite = compile_renames(fetch.output_rewrites, interfaces)
     walk = compile_walk(at) if at else None
     report = _Reporter(fetch, at)
 
@@ -54,9 +54,9 @@ def compile_root_fetch(fetch: Fetch, at: Path = ()) -> Run:
             if rewrite is not None:
                 rewrite(data)
             if walk is None:
-                _merge_root(state, data)
+                _merge_root(state, data, interfaces)
             else:
-                _merge_at(walk(state.tree), data)
+                _merge_at(walk(state.tree), data, interfaces)
         if response.errors:
             report.errors(state, response.errors)
 
@@ -77,19 +77,19 @@ def check_not_empty(service: str, response: SubgraphResponse) -> None:
         raise SubgraphMalformedResponse(service, "`data` is null without an error")
 
 
-def _merge_root(state: ExecutionState, data: JsonObject) -> None:
+def _merge_root(state: ExecutionState, data: JsonObject, interfaces: frozenset[str]) -> None:
     if state.tree:
-        merge(state.tree, data)
+        merge(state.tree, data, interfaces)
     else:
         state.tree = data
 
 
-def _merge_at(objects: list[JsonObject], data: JsonObject) -> None:
+def _merge_at(objects: list[JsonObject], data: JsonObject, interfaces: frozenset[str]) -> None:
     """Each object but the last gets a copy: they are different places."""
     for value in objects[:-1]:
-        merge(value, copy_json(data))
+        merge(value, copy_json(data), interfaces)
     if objects:
-        merge(objects[-1], data)
+        merge(objects[-1], data, interfaces)
 
 
 class _Reporter:

@@ -19,27 +19,27 @@ from router.planner.plan import (
 )
 
 
-def compile_node(node: PlanNode) -> Run:
-    """A function that runs the node on a state.
+def compile_node(node: PlanNode, interfaces: frozenset[str] = frozenset()) -> Run:
+    """A function that runs the node on a state. `interfaces` are the names of all interfaces.
 
     Of a `Subscription` only `rest` is run, on the data of one event: opening the stream is another
     matter.
     """
     match node:
         case Fetch(entities=()):
-            return compile_root_fetch(node)
+            return compile_root_fetch(node, interfaces)
         case Fetch():
-            return compile_entity_fetch(node)
+            return compile_entity_fetch(node, interfaces)
         case Flatten(path=path, node=fetch):
-            return compile_root_fetch(fetch, path)
+            return compile_root_fetch(fetch, interfaces, path)
         case Sequence(nodes=nodes):
-            return _sequence(tuple(compile_node(child) for child in nodes))
+            return _sequence(tuple(compile_node(child, interfaces) for child in nodes))
         case Parallel(nodes=nodes):
-            return _parallel(tuple(compile_node(child) for child in nodes))
+            return _parallel(tuple(compile_node(child, interfaces) for child in nodes))
         case Condition():
-            return _condition(node)
+            return _condition(node, interfaces)
         case Subscription(rest=rest):
-            return compile_node(rest) if rest is not None else _nothing
+            return compile_node(rest, interfaces) if rest is not None else _nothing
         case _:
             assert_never(node)
 
@@ -75,10 +75,10 @@ def _parallel(runs: tuple[Run, ...]) -> Run:
     return run
 
 
-def _condition(node: Condition) -> Run:
+def _condition(node: Condition, interfaces: frozenset[str]) -> Run:
     variable = node.variable
-    yes = compile_node(node.if_clause) if node.if_clause is not None else _nothing
-    no = compile_node(node.else_clause) if node.else_clause is not None else _nothing
+    yes = compile_node(node.if_clause, interfaces) if node.if_clause is not None else _nothing
+    no = compile_node(node.else_clause, interfaces) if node.else_clause is not None else _nothing
 
     async def run(state: ExecutionState) -> None:
         await (yes if state.conditions.get(variable) else no)(state)

@@ -12,9 +12,9 @@ from router.planner.plan import LIST, Path, RenameKey, TypeFilter
 Rewrite: TypeAlias = Callable[[JsonObject], None]
 
 
-def compile_renames(renames: Iterable[RenameKey]) -> Rewrite | None:
+def compile_renames(renames: Iterable[RenameKey], interfaces: frozenset[str]) -> Rewrite | None:
     """A function that renames members of fetched data in place; None where there are none."""
-    steps = tuple(_compile(rename) for rename in renames)
+    steps = tuple(_compile(rename, interfaces) for rename in renames)
     if not steps:
         return None
     if len(steps) == 1:
@@ -27,7 +27,7 @@ def compile_renames(renames: Iterable[RenameKey]) -> Rewrite | None:
     return rewrite
 
 
-def _compile(rename: RenameKey) -> Rewrite:
+def _compile(rename: RenameKey, interfaces: frozenset[str]) -> Rewrite:
     walk, old, new = compile_walk(rename.path), rename.old, rename.new
 
     def rewrite(data: JsonObject) -> None:
@@ -39,9 +39,9 @@ def _compile(rename: RenameKey) -> Rewrite:
             if present is None:
                 owner[new] = value
             elif type(present) is dict and type(value) is dict:
-                merge(present, value)
+                merge(present, value, interfaces)
             elif type(present) is list and type(value) is list:
-                merge_lists(present, value)
+                merge_lists(present, value, interfaces)
             elif value is not None:
                 owner[new] = value
 

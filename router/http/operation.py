@@ -18,6 +18,7 @@ from graphql import (
     GraphQLError,
     OperationDefinitionNode,
     OperationType,
+    is_interface_type,
     parse,
     validate,
 )
@@ -96,6 +97,9 @@ class OperationPipeline:
         self._call = call
         self._percent = percent
         self._planner = planner
+        self._interfaces = frozenset(
+            kind.name for kind in supergraph.schema.type_map.values() if is_interface_type(kind)
+        )
         self._labels = _label_shares(supergraph.override_labels, config.override_labels)
         caches = config.caches
         self._prepared: BoundedCache[Key, Prepared] = BoundedCache(
@@ -196,7 +200,11 @@ class OperationPipeline:
         except RouterError as error:
             raise OperationRefused([_plain(str(error), error.code)]) from error
         return CompiledOperation(
-            self.supergraph.api_schema, lean, _pick(lean, operation_name), plan
+            self.supergraph.api_schema,
+            lean,
+            _pick(lean, operation_name),
+            plan,
+            self._interfaces,
         )
 
     def _parse(self, text: str) -> DocumentNode:

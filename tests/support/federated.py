@@ -31,7 +31,9 @@ from router.transport import InProcessSubgraph
 FEDERATION = """
 extend schema @link(
   url: "https://specs.apollo.dev/federation/v2.3"
-  import: ["@key" "@external" "@requires" "@provides" "@shareable" "@inaccessible"]
+  import: [
+    "@key" "@external" "@requires" "@provides" "@shareable" "@inaccessible" "@interfaceObject"
+  ]
 )
 """
 DEFINITIONS = """
@@ -41,6 +43,7 @@ directive @requires(fields: String!) on FIELD_DEFINITION
 directive @provides(fields: String!) on FIELD_DEFINITION
 directive @shareable on FIELD_DEFINITION | OBJECT
 directive @inaccessible on FIELD_DEFINITION | OBJECT | ENUM_VALUE | INPUT_FIELD_DEFINITION
+directive @interfaceObject on OBJECT
 scalar _Any
 """
 

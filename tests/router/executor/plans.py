@@ -6,7 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLSchema, OperationDefinitionNode, parse, validate
+from graphql import (
+    GraphQLSchema,
+    OperationDefinitionNode,
+    is_interface_type,
+    parse,
+    validate,
+)
 
 from router.config import RouterConfig
 from router.executor import CompiledOperation, ExecutionResult, Subgraphs
@@ -100,7 +106,13 @@ async def execute(
     assert not validate(schema, document)
     operation = document.definitions[0]
     assert isinstance(operation, OperationDefinitionNode)
-    compiled = CompiledOperation(schema, document, operation, QueryPlan(node))
+    compiled = CompiledOperation(
+        schema,
+        document,
+        operation,
+        QueryPlan(node),
+        frozenset(name for name, kind in schema.type_map.items() if is_interface_type(kind)),
+    )
     return await compiled.execute(
         compiled.variables.check(variables or {}),
         call=services.subgraphs(),

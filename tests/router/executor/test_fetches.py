@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import orjson
 import pytest
 from graphql import build_schema
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from router.executor import ExecutionResult
 from router.planner.plan import (
     Condition,
     ContextValue,
@@ -400,3 +404,106 @@ async def test_only_given_variables_are_sent() -> None:
     query = "query($x: Int, $y: Int, $z: Int) { f(x: $x, y: $y) g: f(x: $z) }"
     await execute(schema, query, fetch, services, variables={"x": None, "z": 1, "w": 2})
     assert services.asked[0][2] == {"x": None}
+
+
+async def test_the_name_of_an_interface_overwrites_no_type() -> None:
+    """A subgraph that has `Node` as an @interfaceObject cannot say what its objects are."""
+    fetch = entities(
+        "b",
+        ("me",),
+        "id",
+        input_rewrites=(SetTypename(frozenset({"Product"}), "Node"),),
+    )
+    services = Services(
+        a={"data": {"me": {"__typename": "Product", "id": "1", "maker": {"__typename": "Maker"}}}},
+        b={
+            "data": {
+                "_entities": [{"__typename": "Node", "price": 3, "maker": {"__typename": "Node"}}]
+            }
+        },
+    )
+    query = "{ me { __typename ... on Product { price maker { __typename } } } }"
+    result = await execute(SCHEMA, query, Sequence((root("a"), fetch)), services)
+    assert result.data == {
+        "me": {"__typename": "Product", "price": 3, "maker": {"__typename": "Maker"}}
+    }
+    services.says["a"] = {"data": {"me": {"__typename": "Node", "id": "1"}}}
+    services.says["b"] = {"data": {"_entities": [{"__typename": "Product", "price": 3}]}}
+    fetch = entities("b", ("me",), "id", on="Node")
+    result = await execute(SCHEMA, query, Sequence((root("a"), fetch)), services)
+    assert result.data == {"me": {"__typename": "Product", "price": 3, "maker": None}}
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["x", "Product", "Maker", "Node", "1"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "__typename",
+                    "id",
+                    "products",
+                    "me",
+                    "maker",
+                    "name",
+                    "price",
+                    "_entities",
+                    "path",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=15,
+)
+ANSWERS = JUNK | st.fixed_dictionaries(
+    {"data": JUNK},
+    optional={
+        "errors": JUNK
+        | st.lists(
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "message": JUNK,
+                    "path": JUNK
+                    | st.lists(st.sampled_from(["_entities", "products", "name", 0, 1, -1, 9])),
+                    "extensions": JUNK,
+                },
+            ),
+            max_size=3,
+        )
+    },
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=300, deadline=None)
+@given(ANSWERS, ANSWERS)
+def test_whatever_subgraphs_say_the_answer_is_well_formed(first: Any, second: Any) -> None:
+    products = entities(
+        "b",
+        ("products", "@"),
+        "id",
+        output_rewrites=(RenameKey(("maker",), "id", "name"),),
+    )
+    me = entities("b", ("me", TypeFilter(("Product",))), "id", RequiredField("maker", "maker"))
+    plan = Sequence((root("a", "{products{id} me{id}}"), Parallel((products, me))))
+    query = """{
+      products { id name maker { name } } me { __typename id ... on Product { price } }
+    }"""
+
+    async def run() -> ExecutionResult:
+        return await execute(SCHEMA, query, plan, Services(a=first, b=second))
+
+    result = asyncio.run(run())
+    assert result.data is None or list(result.data) == ["products", "me"]
+    for error in result.errors:
+        assert isinstance(error["message"], str)
+        assert isinstance(error["extensions"]["code"], str)
+        assert all(type(element) in (str, int) for element in error.get("path", []))
+    assert orjson.loads(orjson.dumps([result.data, result.errors])) is not None
