@@ -26,6 +26,7 @@ from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
 PROBE_SECONDS_MAX = 1.0
+TOKEN_CHARACTERS_MAX = 200
 
 R = TypeVar("R")
 
@@ -148,7 +149,7 @@ class Service(Generic[R]):
         """
         headers = headers or {}
         started = asyncio.get_running_loop().time()
-        request_id = headers.get("x-request-id") or self.context.new_id("req")
+        request_id = _token(headers.get("x-request-id")) or self.context.new_id("req")
         try:
             caller = read_caller(
                 headers.get("x-router-actor"), self.context.internal_secret, self.context.clock()
@@ -161,7 +162,7 @@ class Service(Generic[R]):
             clock=self.context.clock,
             caller=caller,
             request_id=request_id,
-            correlation_id=headers.get("x-correlation-id") or request_id,
+            correlation_id=_token(headers.get("x-correlation-id")) or request_id,
             headers=headers,
             read_positions=read_positions(headers.get("x-read-position")),
         )
@@ -198,3 +199,10 @@ class Service(Generic[R]):
                 "position": f"{self.name}:{position}",
                 "waitedSeconds": READ_WAIT_SECONDS_MAX,
             }
+
+
+def _token(header: str | None) -> str | None:
+    """An id from outside, if it is one that logs and events can hold: short, printable ASCII."""
+    if header and len(header) <= TOKEN_CHARACTERS_MAX and header.isascii() and header.isprintable():
+        return header
+    return None

@@ -61,6 +61,19 @@ async def test_the_actor_comes_by_header(service: Service[Any]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "kept"), [("cor-1", True), ("x" * 201, False), ("a\x00b", False), ("é", False)]
+)
+async def test_events_carry_the_correlation_of_the_client(
+    service: Service[Any], given: str, kept: bool
+) -> None:
+    someone = staff(service)
+    someone.headers["x-correlation-id"] = given
+    await someone.ask(CREATE, key="k")
+    (first,) = await service.store.read(0, limit=1)
+    assert (first.metadata.correlation_id == given) is kept
+
+
+@pytest.mark.parametrize(
     "body", [b"", b"[]", b"{}", b'{"query": 1}', b'{"query": "{ a }", "variables": []}', b"\xff"]
 )
 async def test_a_body_that_is_no_request(service: Service[Any], body: bytes) -> None:
