@@ -129,11 +129,13 @@ class Cart:
         """Set the line of this variant, at the price of now. Nothing to do if it stands so already.
 
         Raises QuantityNotPositive, QuantityTooLarge, ProductNotPublished, PriceInOtherCurrency,
-        NegativeDiscount, DiscountExceedsLine, TooManyLines, or what `must_be_open` raises.
+        AmountTooLarge, NegativeDiscount, DiscountExceedsLine, TooManyLines, or what `must_be_open` raises.
         """
         self.must_be_open(now)
         check_quantity(quantity)
         self._must_be_sold(offer)
+        if quantity * offer.price_minor > TOTAL_MINOR_MAX:
+            raise AmountTooLarge(quantity * offer.price_minor, TOTAL_MINOR_MAX)
         if discount_minor < 0:
             raise NegativeDiscount(discount_minor)
         if discount_minor > quantity * offer.price_minor:

@@ -91,7 +91,7 @@ class OrderTotals:
 
 @strawberry.federation.type(description="What was sold of a variant, in one currency.")
 class SkuSales:
-    variant: ProductVariant = strawberry.federation.field(provides=["sku"])
+    variant: ProductVariant | None = strawberry.federation.field(provides=["sku"])
     sku: str
     quantity: int
     quantity_fulfilled: int

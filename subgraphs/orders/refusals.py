@@ -162,12 +162,14 @@ class InvalidPlacement(InvalidValue):
     code = "INVALID_INPUT"
 
 
-class AmountTooLarge(Refusal):
+class AmountTooLarge(LineRefusal):
+    """Of a line or of a whole order."""
+
     code = "AMOUNT_TOO_LARGE"
 
     def __init__(self, minor: int, minor_max: int) -> None:
         self.minor, self.minor_max = minor, minor_max
-        super().__init__("the total is more than one order may cost")
+        super().__init__("it costs more than one order may")
 
 
 class TotalHasChanged(Refusal):

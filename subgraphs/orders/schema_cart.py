@@ -37,20 +37,20 @@ class CartProblem:
 
 @strawberry.type(description="The price is another one than when the line was set.")
 class PriceChanged(CartProblem):
-    variant: ProductVariant
+    variant: ProductVariant | None
     from_: MoneyType = strawberry.field(name="from")
     to: MoneyType
 
 
 @strawberry.type(description="The variant is not for sale at the moment.")
 class NotForSale(CartProblem):
-    variant: ProductVariant
+    variant: ProductVariant | None
 
 
 @strawberry.federation.type
 class CartLine:
     id: strawberry.ID
-    variant: ProductVariant = strawberry.federation.field(provides=["sku"])
+    variant: ProductVariant | None = strawberry.federation.field(provides=["sku"])
     title: str
     quantity: int
     unit_price: MoneyType

@@ -51,7 +51,7 @@ strawberry.enum(
 @strawberry.federation.type(description="A line the shop did not have enough of.")
 class LineShortage:
     order_line_id: strawberry.ID
-    variant: ProductVariant = strawberry.federation.field(provides=["sku"])
+    variant: ProductVariant | None = strawberry.federation.field(provides=["sku"])
     requested: int
     available: int
 
@@ -97,7 +97,7 @@ class FieldChange:
 @strawberry.federation.type(keys=["id"], description="What was agreed: it does not change.")
 class OrderLine:
     id: strawberry.ID
-    variant: ProductVariant = strawberry.federation.field(provides=["sku"])
+    variant: ProductVariant | None = strawberry.federation.field(provides=["sku"])
     title_at_purchase: str
     unit_price: MoneyType
     quantity: int
@@ -279,7 +279,7 @@ class User:
     @field("Newest first. Only they and staff see any.")
     async def orders(
         self, info: Info, first: int, after: str | None = None
-    ) -> CountedConnection[Order]:
+    ) -> CountedConnection[Order] | None:
         page = read_page(first, after, NEWEST)
         if not _sees(info, str(self.id)):
             return CountedConnection.of([], page, NEWEST, _order)

@@ -200,6 +200,11 @@ def test_an_absurd_total_is_refused() -> None:
         )
 
 
+def test_a_line_of_an_absurd_amount_is_refused() -> None:
+    with pytest.raises(AmountTooLarge):
+        cart().set_line(replace(SILK, price_minor=10**12), 2, now=NOW)
+
+
 def test_a_cart_expires_when_its_time_has_come() -> None:
     assert cart().expire(now=NOW) == []
     assert cart().expire(now=NOW + timedelta(days=30)) == [CartExpired(CART)]
