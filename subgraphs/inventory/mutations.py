@@ -26,7 +26,7 @@ StockReason = strawberry.enum(AdjustReason, name="StockReason")
 
 @strawberry.type
 class InsufficientStock(UserError):
-    variant: ProductVariant
+    variant: ProductVariant | None
     requested: int
     available: int
 

@@ -62,7 +62,7 @@ class ProductVariant:
     id: strawberry.ID
 
     @field("What a buyer may have now, from warehouses of the country if one is named.")
-    async def availability(self, info: Info, country: CountryCode | None = None) -> Availability:
+    async def availability(self, info: Info, country: CountryCode | None = None) -> Availability | None:
         resources = info.context.resources
         units = await info.context.loader(resources.reads.available).load((str(self.id), country))
         available = units or 0
@@ -168,7 +168,7 @@ class StockMovement:
 @strawberry.federation.type(keys=["id"], description="A variant in a warehouse. For staff.")
 class StockItem(Node):
     version: int
-    variant: ProductVariant
+    variant: ProductVariant | None
     sku: str
     on_hand: int
     reserved: int
@@ -252,7 +252,7 @@ class StockItem(Node):
 
 @strawberry.type
 class ReservationLine:
-    variant: ProductVariant
+    variant: ProductVariant | None
     sku: str
     order_line_id: strawberry.ID
     quantity: int
@@ -265,7 +265,7 @@ class ReservationLine:
 
 @strawberry.type(description="Why a reservation was rejected.")
 class ReservationShortage:
-    variant: ProductVariant
+    variant: ProductVariant | None
     sku: str
     requested: int
     available: int
@@ -276,7 +276,7 @@ class ReservationShortage:
 )
 class Reservation(Node):
     version: int
-    order: Order
+    order: Order | None
     state: ReservationState
     expires_at: datetime | None
     lines: list[ReservationLine]

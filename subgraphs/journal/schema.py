@@ -111,7 +111,7 @@ class Historic(Node):
     @field("The events of its own stream, in order. For auditors, and for whom it is about.")
     async def history(
         self, info: Info, first: int, after: str | None = None
-    ) -> Connection[RecordedEvent]:
+    ) -> Connection[RecordedEvent] | None:
         await require_history(info, str(self.id))
         page = read_page(first, after, BY_VERSION)
         loader = info.context.loader(_histories(info, page), variant=(first, after))

@@ -51,7 +51,7 @@ class PaymentTotals:
 class ProviderStatementLine:
     payment: Payment | None
     payment_id: strawberry.ID
-    order: Order
+    order: Order | None
     authorized: MoneyType
     captured: MoneyType
     refunded: MoneyType
@@ -78,7 +78,7 @@ class ProviderTotals:
 @strawberry.type(description="`ours` is null for what we do not know.")
 class PaymentMismatch:
     payment_id: strawberry.ID
-    order: Order
+    order: Order | None
     theirs: list[int] = strawberry.field(
         description="Minor units: authorised, captured, refunded, voided."
     )

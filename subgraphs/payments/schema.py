@@ -82,7 +82,7 @@ class PaymentLedgerLine:
 )
 class Payment(Node):
     version: int
-    order: Order
+    order: Order | None
     provider: str
     provider_reference: str | None
     state: PaymentState
@@ -185,20 +185,20 @@ class Order:
     )
 
     @field("Oldest first; none for those who may not see the order.")
-    async def payments(self, info: Info) -> list[Payment]:
+    async def payments(self, info: Info) -> list[Payment] | None:
         return [Payment.of(row) for row in await self._rows(info)]
 
     @federated(
         requires=["total { amount currency }"], description="How far the order's total is paid."
     )
-    async def payment_status(self, info: Info) -> PaymentStatus:
+    async def payment_status(self, info: Info) -> PaymentStatus | None:
         return status_of(self._total(), await self._rows(info))
 
     @federated(
         requires=["total { amount currency }"],
         description="The total less what was taken and not given back.",
     )
-    async def amount_due(self, info: Info) -> MoneyType:
+    async def amount_due(self, info: Info) -> MoneyType | None:
         total = self._total()
         return MoneyType.minor(total.minor - _paid(await self._rows(info)), total.currency)
 

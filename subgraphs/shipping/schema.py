@@ -136,7 +136,7 @@ class Cart:
         requires=["currency totalWeightGrams destination { country postalCode }"],
         description="What can be had for this weight and destination, cheapest first.",
     )
-    async def shipping_options(self, info: Info) -> list[ShippingOption]:
+    async def shipping_options(self, info: Info) -> list[ShippingOption] | None:
         assert self.currency is not None, "the router sends the currency it was told is required"
         currency = str(self.currency)
         rows = quotes(
@@ -178,7 +178,7 @@ class OrderLine:
 
 @strawberry.type
 class ShipmentLine:
-    order_line: OrderLine
+    order_line: OrderLine | None
     quantity: int
 
 
@@ -194,7 +194,7 @@ class TrackingEvent:
 )
 class Shipment(Node):
     version: int
-    order: Order
+    order: Order | None
     state: ShipmentState
     option_id: strawberry.ID
     carrier: str | None
@@ -263,11 +263,11 @@ class Order:
     )
 
     @field("Oldest first; none for those who may not see the order.")
-    async def shipments(self, info: Info) -> list[Shipment]:
+    async def shipments(self, info: Info) -> list[Shipment] | None:
         return [Shipment.of(row) for row in await self._rows(info)]
 
     @federated(requires=["lines { id quantity }"])
-    async def fulfillment_status(self, info: Info) -> FulfilmentStatus:
+    async def fulfillment_status(self, info: Info) -> FulfilmentStatus | None:
         assert self.lines is not None, "the router sends the lines it was told are required"
         ordered = {str(line.id): line.quantity or 0 for line in self.lines}
         parcels = [
