@@ -1,0 +1,1 @@
+"""Carts, orders, and the process that places them. `app.build` makes the service."""

@@ -129,7 +129,8 @@ class Cart:
         """Set the line of this variant, at the price of now. Nothing to do if it stands so already.
 
         Raises QuantityNotPositive, QuantityTooLarge, ProductNotPublished, PriceInOtherCurrency,
-        AmountTooLarge, NegativeDiscount, DiscountExceedsLine, TooManyLines, or what `must_be_open` raises.
+        AmountTooLarge, NegativeDiscount, DiscountExceedsLine, TooManyLines, or what `must_be_open`
+        raises.
         """
         self.must_be_open(now)
         check_quantity(quantity)
