@@ -19,6 +19,8 @@ from subgraphs.shared.service import Service
 from tests.support.shop import WAIT_SECONDS_MAX, Client, anonymous, customer, running, staff
 from tests.support.telling import Teller, telling
 
+pytestmark = pytest.mark.slow  # three databases each
+
 
 @event_type("order.placed")
 class OrderPlaced(Event, frozen=True):

@@ -29,6 +29,8 @@ from tests.support.shop import (
 )
 from tests.support.telling import Teller, telling
 
+pytestmark = pytest.mark.slow  # three databases each
+
 
 @event_type("user.registered")
 class UserRegistered(Event, frozen=True):
@@ -281,7 +283,6 @@ async def test_statements_do_not_grow_with_rows(shop: Shop) -> None:
     assert counts[0] == counts[1] == 2
 
 
-@pytest.mark.slow
 async def test_read_models_come_out_of_the_log_again(shop: Shop) -> None:
     user_id = await shop.register()
     for _ in range(2):

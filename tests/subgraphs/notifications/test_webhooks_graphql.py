@@ -37,6 +37,9 @@ LIST = """{ webhooks(first: 10) { edges { node {
   id url eventTypes disabledReason delivered failed } } } }"""
 
 
+pytestmark = pytest.mark.slow  # three databases each
+
+
 @event_type("order.confirmed")
 class OrderConfirmed(Event, frozen=True):
     order_id: str
