@@ -29,6 +29,7 @@ from subgraphs.products.schema import (
 )
 from subgraphs.shared.errors import InvalidPage
 from subgraphs.shared.graphql import Connection, CountedConnection, MoneyInput, field
+from subgraphs.shared.money import CurrencyDiffers
 from subgraphs.shared.paging import read_page
 
 
@@ -76,11 +77,13 @@ class Query:
             order = Order.NEWEST
         keyset = KEYSETS[order]
         page = read_page(first, after, keyset)
+        lowest, highest, currency = _prices(where)
         conditions = Where(
             search=search,
             category_id=None if where.category_id is None else str(where.category_id),
-            price_min_minor=where.price_min.value("where").minor if where.price_min else None,
-            price_max_minor=where.price_max.value("where").minor if where.price_max else None,
+            price_min_minor=lowest,
+            price_max_minor=highest,
+            currency=currency,
             status=where.status.value if where.status else None,
             channel=channel or (None if sees_drafts(info) else DEFAULT_CHANNEL),
         )
@@ -109,6 +112,16 @@ class Query:
         page = read_page(first, after, BY_NAME)
         rows = await info.context.resources.reads.category_page(page)
         return Connection[Category].of(rows, page, BY_NAME, Category.of)
+
+
+def _prices(where: ProductWhere) -> tuple[int | None, int | None, str | None]:
+    """Lowest and highest price in minor units, and their currency. Raises CurrencyDiffers."""
+    low = where.price_min.value("where", "priceMin") if where.price_min else None
+    high = where.price_max.value("where", "priceMax") if where.price_max else None
+    if low and high and low.currency != high.currency:
+        raise CurrencyDiffers(high.currency, low.currency, path=["where", "priceMax"])
+    currency = low.currency if low else high.currency if high else None
+    return low.minor if low else None, high.minor if high else None, currency
 
 
 def _search(text: str | None) -> str | None:

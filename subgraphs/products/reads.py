@@ -57,6 +57,7 @@ class Where:
     price_max_minor: int | None = None
     status: str | None = None
     channel: str | None = None
+    currency: str | None = None
 
 
 _FOUND = """id IN (
@@ -64,6 +65,9 @@ _FOUND = """id IN (
     UNION SELECT id FROM products WHERE %(search)s <%% title
     UNION SELECT product_id FROM variants WHERE sku = %(search)s)"""
 """By words, by likeness to the title, by sku: each part has its index."""
+
+_PRICED = """EXISTS (SELECT 1 FROM variants JOIN prices ON variant_id = variants.id
+    WHERE product_id = products.id AND currency = %(currency)s)"""
 
 _STATUS = {
     "ARCHIVED": "archived",
@@ -80,6 +84,7 @@ def _conditions(where: Where) -> str:
         "price_max_minor >= %(price_min_minor)s": where.price_min_minor is not None,
         "price_min_minor <= %(price_max_minor)s": where.price_max_minor is not None,
         "%(channel)s = ANY(channels) AND NOT archived": where.channel is not None,
+        _PRICED: where.currency is not None,
         _STATUS.get(where.status or "", ""): where.status is not None,
     }
     return " AND ".join(sql for sql, is_given in given.items() if is_given) or "true"
@@ -204,4 +209,5 @@ def _params(where: Where) -> dict[str, Any]:
         "price_max_minor": where.price_max_minor,
         "status": where.status,
         "channel": where.channel,
+        "currency": where.currency,
     }

@@ -1,8 +1,8 @@
 """Two kinds of "no": a refusal of the domain, and a fault of the request or of the caller.
 
-A `Refusal` becomes a typed entry of `userErrors`; a `RequestError` an entry of the answer's
-top-level `errors`, with its code. Both are safe to show. Everything else is a bug or an outage, and
-masked.
+A `Refusal` becomes a typed entry of `userErrors`, or in a query, which has none, an entry of
+`errors`; a `RequestError` is always an entry of `errors`. Both go with their code and are safe to
+show. Everything else is a bug or an outage, and masked.
 """
 
 from __future__ import annotations

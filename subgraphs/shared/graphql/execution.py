@@ -27,7 +27,7 @@ from graphql.utilities import get_operation_ast
 from strawberry.federation import Schema
 
 from eventstore import StoreOverloaded, StoreUnavailable
-from subgraphs.shared.errors import RequestError
+from subgraphs.shared.errors import Refusal, RequestError
 from subgraphs.shared.graphql.context import RequestContext
 
 log = structlog.get_logger("subgraphs.graphql")
@@ -137,7 +137,7 @@ def shown(error: GraphQLError, context: RequestContext[Any]) -> dict[str, Any]:
     if cause is None or error.path is None:
         return dict(error.formatted)
     formatted = dict(error.formatted)
-    if isinstance(cause, RequestError):
+    if isinstance(cause, RequestError | Refusal):
         formatted["extensions"] = {"code": cause.code}
         return formatted
     if isinstance(cause, UNAVAILABLE):

@@ -326,6 +326,11 @@ async def test_lists_are_sorted_filtered_and_paged(products: Products) -> None:
     assert await slugs() == ["silk-tie", "wool-scarf", "silk-scarf"]
     assert await slugs(where={"priceMax": eur("25")}) == ["silk-tie", "wool-scarf"]
     assert await slugs(where={"priceMin": eur("25")}) == ["silk-scarf"]
+    usd = {"amount": "25", "currency": "USD"}
+    assert await slugs(where={"priceMax": usd}) == []
+    both = {"priceMin": eur("1"), "priceMax": usd}
+    assert await client.code(query, first=1, where=both) == "CURRENCY_MISMATCH"
+    assert await client.code(query, first=1, where={"priceMin": eur("1.005")}) == "INVALID_MONEY"
     assert sorted(await slugs(first=1, where={"search": "silk"})) == ["silk-scarf", "silk-tie"]
     assert sorted(await slugs(where={"search": "scarff"})) == ["silk-scarf", "wool-scarf"]
     assert await slugs(where={"search": "WOOL-SCARF"}) == ["wool-scarf"]
