@@ -100,7 +100,7 @@ def _load(given: list[Subgraph]) -> tuple[list[SubgraphSchema], list[Composition
         schema, problems = load(one)
         if schema is not None:
             problems += check_document(schema)
-            problems += rename_roots(schema)
+            problems += [] if problems else rename_roots(schema)
             schema.document = None
             schema.refresh()
             if not problems:

@@ -9,6 +9,7 @@ from router.composition.model import Directive, TypeDef, applied
 from router.composition.names import KEY
 from router.composition.problems import CompositionError, listing
 from router.composition.rules.report import in_subgraph
+from router.composition.rules.schema.field_set_is_valid import selection_faults
 from router.composition.subgraph import SubgraphSchema
 
 
@@ -18,7 +19,13 @@ def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
         if definition.kind != "interface":
             continue
         for key in applied(definition, KEY):
-            types = [subgraph.schema.types[one] for one in implementations.get(definition.name, ())]
+            if not _known(subgraph, definition.name, key):
+                continue
+            types = [
+                subgraph.schema.types[one]
+                for one in implementations.get(definition.name, ())
+                if all(_known(subgraph, one, other) for other in subgraph.facts.keys(one))
+            ]
             missing = [one.name for one in types if _same_key(one, key) is None]
             unresolvable = [
                 one.name
@@ -41,6 +48,15 @@ def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
                     definition.name,
                     key,
                 )
+
+
+def _known(subgraph: SubgraphSchema, name: str, key: Directive) -> bool:
+    """Whether a key can be compared: another rule says what is wrong with the rest."""
+    definition = subgraph.schema.types[name]
+    selections = field_set_of(key.args.get("fields"))
+    return bool(selections) and not any(
+        selection_faults(subgraph.schema, definition, selections)
+    )
 
 
 def _same_key(definition: TypeDef, key: Directive) -> Directive | None:
