@@ -142,12 +142,12 @@ class Lane(threading.Thread):
 
     def _disowned(self, error: Exception) -> None:
         """With the connection went the right to write: start over with all members."""
-        for member in self._mine:
-            member.owned = False
-            member.error = described(error)[0]
         with self._lock:
             ours = [member for member in self._mine if member not in self._given]
             self._given, self._mine = ours + self._given, []
+            for member in self._given:
+                member.owned = False
+                member.error = described(error)[0]
 
     def _serve(self, connection: Connection) -> bool:
         """Work until told to stop; True when the lane has nobody left to serve."""
@@ -212,7 +212,7 @@ class Lane(threading.Thread):
             member.error = str(ahead)
             return False
         self._mine.append(member)
-        member.owned = True
+        member.owned, member.error = True, ""
         self.host.moved([member])
         return True
 

@@ -209,11 +209,13 @@ class ReactorRunner:
     async def _end(self, inbox: Inbox) -> None:
         lines, self._lines = list(self._lines.values()), {}
         self._begun.clear()
-        with suppress(psycopg.Error, TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                for line in lines:
-                    await line.save()
-        await inbox.close()
+        try:
+            with suppress(psycopg.Error, TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    for line in lines:
+                        await line.save()
+        finally:
+            await inbox.close()
 
 
 def _first(errors: BaseExceptionGroup[Exception]) -> BaseException:

@@ -124,13 +124,16 @@ class TimerRunner:
     async def _run(self) -> None:
         while True:
             try:
-                async with await psycopg.AsyncConnection.connect(
+                connection = await psycopg.AsyncConnection.connect(
                     self.conninfo,
                     autocommit=True,
                     connect_timeout=5,
                     application_name=f"timers {self.service}"[:63],
-                ) as connection:
+                )
+                try:
                     await self._serve(connection)
+                finally:
+                    await connection.close()
             except psycopg.Error as error:
                 log.warning("timers.reconnect", service=self.service, error=described(error)[0])
             await asyncio.sleep(self._poll_seconds)
