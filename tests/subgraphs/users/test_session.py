@@ -10,7 +10,6 @@ import pytest
 from joserfc.errors import JoseError
 
 from subgraphs.shared.auth import Role
-from subgraphs.shared.ids import new_id
 from subgraphs.users.events import SessionRefreshed, SessionRevoked, SessionStarted
 from subgraphs.users.passwords import Passwords
 from subgraphs.users.sessions import RefreshToken, Session, SessionOver
@@ -19,7 +18,7 @@ from tests.support.given import Given, given
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 LATER = NOW + timedelta(days=1)
-ID = new_id("ses")
+ID = "ses_" + "0" * 26
 FIRST, SECOND, THIRD = (RefreshToken.new(ID) for _ in range(3))
 STARTED = SessionStarted(ID, "usr_1", FIRST.hash, LATER)
 
