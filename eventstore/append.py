@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from eventstore.event import Event
 from eventstore.expected_version import ANY, ExpectedVersion
@@ -18,8 +19,7 @@ EVENT_BYTES_MAX = 1_048_576
 OUTCOME_BYTES_MAX = 1_048_576
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(msgspec.Struct, frozen=True):
     """Events for one stream, in order. `tags` are given to each of them."""
 
     stream: str
@@ -28,30 +28,27 @@ class Append:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Idempotency:
+class Idempotency(msgspec.Struct, frozen=True):
     """Names a request: the same key with the same hash is answered as before, without effect."""
 
     key: str
     request_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """A statement run in the transaction of the append: rows that must never disagree with it."""
 
     sql: str
     params: Sequence[Any] | Mapping[str, Any] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True):
     """What was stored. `position` is that of the last event (without events: where the log stood);
     `versions` says where each stream of the append stands now. `replayed` if an earlier append with
     the same idempotency key is answered again, with its `outcome`.
     """
 
     position: int
-    versions: Mapping[str, int] = field(default_factory=dict)
+    versions: Mapping[str, int] = {}
     replayed: bool = False
     outcome: bytes = b""

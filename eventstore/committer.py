@@ -11,7 +11,8 @@ import concurrent.futures
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import psycopg
@@ -19,7 +20,7 @@ import psycopg
 from eventstore.append import Appended
 from eventstore.decide import Request
 from eventstore.errors import EventStoreError, StoreOverloaded, StoreUnavailable
-from eventstore.layout import Layout, connect
+from eventstore.layout import THREADS, Layout, connect
 from eventstore.transaction import Answer, Batch, Writer, refusal
 from eventstore.watch import Head
 from eventstore.wire import Wire
@@ -27,8 +28,6 @@ from eventstore.wire import Wire
 QUEUE_APPENDS_MAX = 10_000
 BATCH_EVENTS_MAX = 2_000
 BATCH_BYTES_MAX = 8 * 1_048_576
-NOTIFY_SECONDS_MIN = 0.01
-"""While batches follow each other, other processes are told of new events this often."""
 
 Future = asyncio.Future[Appended] | concurrent.futures.Future[Appended]
 
@@ -44,7 +43,8 @@ class Ticket:
 
 
 class Committer:
-    """Owns the one connection that appends. `submit` may be called from anywhere.
+    """Owns the one connection that appends. `submit` may be called from anywhere; `committed` is
+    called after each batch.
 
     An append that meets a lost connection waits for the next one, `unavailable_seconds` at most.
     """
@@ -54,66 +54,93 @@ class Committer:
         conninfo: str,
         layout: Layout,
         head: Head,
+        committed: Callable[[], None],
         *,
         unavailable_seconds: float,
         retry_seconds: float,
     ) -> None:
         self._conninfo, self._layout, self._head = conninfo, layout, head
+        self._committed = committed
         self._unavailable_seconds, self._retry_seconds = unavailable_seconds, retry_seconds
         self._writer = Writer(layout)
         self._queue: deque[Ticket] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
+        self._asleep = threading.Lock()
+        self._asleep.acquire()
+        self._idle = self._stopping = self._ended = False
         self._wire: Wire | None = None
-        self._notified_at = 0.0
         self.batches = 0
         self._thread = threading.Thread(
-            target=self._run, name=f"eventstore-append-{layout.name}", daemon=True
+            target=self._run, name=f"{THREADS}-append-{layout.name}", daemon=True
         )
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def stop(self, *, wait: bool = True) -> None:
         """Write what waits, then end."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+        self._stopping = True
+        self._wake()
+        if wait:
+            self._thread.join()
 
     def submit(self, ticket: Ticket) -> None:
         """Raises StoreOverloaded when too many wait, StoreUnavailable after `stop`."""
-        with self._changed:
-            if self._stopping:
-                raise StoreUnavailable(self._layout.name, "it is closed")
-            if len(self._queue) >= QUEUE_APPENDS_MAX:
-                raise StoreOverloaded(self._layout.name, len(self._queue))
-            self._queue.append(ticket)
-            self._changed.notify()
+        if self._stopping:
+            raise self._closed()
+        if len(self._queue) >= QUEUE_APPENDS_MAX:
+            raise StoreOverloaded(self._layout.name, len(self._queue))
+        self._queue.append(ticket)
+        if self._idle:
+            self._wake()
+        if self._ended:
+            self._refuse_rest()
+
+    def _wake(self) -> None:
+        with suppress(RuntimeError):  # somebody else has woken it already
+            self._asleep.release()
+
+    def _closed(self) -> StoreUnavailable:
+        return StoreUnavailable(self._layout.name, "it is closed")
+
+    def _refuse_rest(self) -> None:
+        """Answer what came in while the thread ended."""
+        with suppress(IndexError):
+            while True:
+                deliver([(self._queue.popleft(), self._closed())])
 
     def _run(self) -> None:
         try:
-            while tickets := self._take():
-                self._commit(tickets)
+            while not self._stopping or self._queue:
+                if tickets := self._take():
+                    self._commit(tickets)
+                else:
+                    self._sleep()
         finally:
+            self._ended = True
+            self._refuse_rest()
             if self._wire is not None:
                 self._wire.connection.close()
 
+    def _sleep(self) -> None:
+        """Wait for work. Callers wake only who sleeps: appending to the queue takes no lock."""
+        self._idle = True
+        if not self._queue and not self._stopping:
+            self._asleep.acquire()
+        self._idle = False
+
     def _take(self) -> list[Ticket]:
-        """The next batch, waiting for one; empty when there will be none."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._queue or self._stopping)
-            tickets: list[Ticket] = []
-            events = size = 0
-            while self._queue:
-                request = self._queue[0].request
-                events, size = events + request.events, size + request.size
-                if tickets and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
-                    break
-                ticket = self._queue.popleft()
-                if not ticket.future.cancelled():
-                    tickets.append(ticket)
-            return tickets if tickets or self._stopping else self._take()
+        """The next batch: what waits, up to the limits. Who gave up waiting is left out."""
+        tickets: list[Ticket] = []
+        events = size = 0
+        while self._queue:
+            request = self._queue[0].request
+            events, size = events + request.events, size + request.size
+            if tickets and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
+                break
+            ticket = self._queue.popleft()
+            if not ticket.future.cancelled():
+                tickets.append(ticket)
+        return tickets
 
     def _commit(self, tickets: Sequence[Ticket]) -> None:
         """Write a batch; if it cannot be written as one, each append by itself."""
@@ -130,7 +157,7 @@ class Committer:
             else:
                 self._head.advance(batch.position)
                 deliver(zip(tickets, batch.answers, strict=True))
-                self._notify()
+                self._committed()
                 return
         if len(tickets) == 1:
             deliver([(tickets[0], failure)])
@@ -169,23 +196,6 @@ class Committer:
                 connection.close()
                 raise
         return self._wire
-
-    def _notify(self) -> None:
-        """Tell other processes, apart from the commit: NOTIFY makes commits of all databases queue.
-
-        It is a hint, so it need not survive a crash, and a lost one is made up for by polling.
-        """
-        now = time.monotonic()
-        if self._queue and now - self._notified_at < NOTIFY_SECONDS_MIN:
-            return
-        self._notified_at = now
-        try:
-            self._connected().simple(
-                b"BEGIN; SET LOCAL synchronous_commit = off; NOTIFY %b, '%d'; COMMIT"
-                % (self._layout.channel.encode(), self._head.position)
-            )
-        except psycopg.OperationalError:
-            self._wire = None
 
 
 def deliver(answers: Iterable[tuple[Ticket, Answer]]) -> None:

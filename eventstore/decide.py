@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from eventstore.append import Appended, Effect, Idempotency
 from eventstore.errors import EventStoreError, IdempotencyKeyReused, WrongExpectedVersion
 from eventstore.expected_version import ExpectedVersion, agrees
 from eventstore.record import Row
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """Rows for one stream, if it is where the writer expects it.
 
     `first` is for applications that number versions themselves: the version of the first row, which
@@ -29,8 +30,7 @@ class Write:
     first: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One caller's append, encoded: all of it is stored, or nothing."""
 
     writes: Sequence[Write]
@@ -41,16 +41,14 @@ class Request:
     effects: Sequence[Effect] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """What an idempotency key was answered before."""
 
     request_hash: bytes
     appended: Appended
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(msgspec.Struct, frozen=True, gc=False):
     """A row with its place in the log and in its stream."""
 
     row: Row

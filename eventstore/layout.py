@@ -18,6 +18,8 @@ PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
 
 CONNECT_SECONDS_MAX = 5
+THREADS = "eventstore"
+"""What the names of all threads of a store start with."""
 
 _SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,40}\Z")
 _JSON_OID = 114

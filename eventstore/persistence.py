@@ -42,8 +42,8 @@ _NOT_IN_NAMES = re.compile(r"[^a-z0-9_]+")
 class _DroppedStore(EventStore):
     """Closes when nobody has it any more: the library drops factories, and keeps recorders."""
 
-    def __del__(self) -> None:
-        self.close_sync()
+    def __del__(self) -> None:  # in whichever thread, maybe one of its own: joins none
+        self.close_sync(wait=False)
 
 
 class Factory(InfrastructureFactory[LogTrackingRecorder]):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Protocol
@@ -30,8 +29,7 @@ class Id(Protocol):
     def bytes(self) -> bytes: ...
 
 
-@dataclass(slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """An event ready to be stored, all but its position, version and time being known.
 
     `head`, `middle`, `tail` are the leaf's bytes before the position, before the version, and after

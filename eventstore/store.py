@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,7 +31,7 @@ from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
 from eventstore.errors import EventStoreError, StoreUnavailable
 from eventstore.event import Metadata, Recorded
-from eventstore.layout import Layout, connect
+from eventstore.layout import THREADS, Layout, connect
 from eventstore.position import position_of, receipt
 from eventstore.read import (
     STREAM_EVENTS_MAX,
@@ -127,9 +128,8 @@ class EventStore:
             self.conninfo, layout, connections_max=limits.readers_max, **waits
         )
         self._readers = concurrent.futures.ThreadPoolExecutor(
-            limits.readers_max, thread_name_prefix=f"eventstore-read-{self.name}"
+            limits.readers_max, thread_name_prefix=f"{THREADS}-read-{self.name}"
         )
-        self._committer = Committer(self.conninfo, layout, self.watch, **waits)
         self._listener = Listener(
             self.conninfo,
             layout,
@@ -137,21 +137,26 @@ class EventStore:
             poll_seconds=limits.poll_seconds,
             retry_seconds=limits.retry_seconds,
         )
-        self._committer.start()
+        self._committer = Committer(self.conninfo, layout, self.watch, self._listener.tell, **waits)
         self._listener.start()
+        self._committer.start()
 
-    def close_sync(self) -> None:
+    def close_sync(self, *, wait: bool = True) -> None:
+        """`close` for threads. Without `wait`, the store's threads end on their own; so they do
+        when one of them closes it, as happens to a store that was dropped and is collected.
+        """
+        wait = wait and not threading.current_thread().name.startswith(THREADS)
         if self._committer is not None:
-            self._committer.stop()
+            self._committer.stop(wait=wait)
             self._committer = None
         if self._listener is not None:
-            self._listener.stop()
+            self._listener.stop(wait=wait)
             self._listener = None
         if self._connections is not None:
             self._connections.close()
             self._connections = None
         if self._readers is not None:
-            self._readers.shutdown()
+            self._readers.shutdown(wait=wait)
             self._readers = None
 
     async def __aenter__(self) -> Self:

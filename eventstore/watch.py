@@ -12,12 +12,16 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from eventstore.layout import Layout, connect
+from eventstore.layout import THREADS, Layout, connect
+
+TELL_SECONDS_MIN = 0.01
+"""While batches follow each other, other processes are told of new events this often."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -106,7 +110,11 @@ def wake(loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[Any]], re
 
 
 class Listener:
-    """A thread that keeps `head` up to date with what other processes append."""
+    """A thread that keeps `head` up to date with what others append, and tells them of ours.
+
+    Telling is apart from committing, since NOTIFY makes the commits of all databases of a server
+    queue. It is a hint: it need not survive a crash, and a lost one is made up for by polling.
+    """
 
     def __init__(
         self,
@@ -120,25 +128,44 @@ class Listener:
         self._conninfo, self._layout, self._head = conninfo, layout, head
         self._poll_seconds, self._retry_seconds = poll_seconds, retry_seconds
         self._stopping = threading.Event()
+        self._telling = False
         self._wake_read, self._wake_write = socket.socketpair()
+        self._wake_read.setblocking(False)
         self._thread = threading.Thread(
-            target=self._run, name=f"eventstore-listen-{layout.name}", daemon=True
+            target=self._run, name=f"{THREADS}-listen-{layout.name}", daemon=True
         )
 
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def tell(self) -> None:
+        """Any thread: tell other processes that the log went on, soon, without being waited for."""
+        if not self._telling:
+            self._telling = True
+            self._wake()
+
+    def stop(self, *, wait: bool = True) -> None:
         self._stopping.set()
-        self._wake_write.send(b"x")
-        self._thread.join()
-        self._wake_read.close()
-        self._wake_write.close()
+        self._wake()
+        if wait:
+            self._thread.join()
+
+    def _wake(self) -> None:
+        with suppress(OSError):  # it is ending already
+            self._wake_write.send(b"x")
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        finally:
+            self._wake_read.close()
+            self._wake_write.close()
+
+    def _follow(self) -> None:
         while not self._stopping.is_set():
             try:
                 with connect(self._conninfo, self._layout.application("listen")) as connection:
+                    connection.execute("SET synchronous_commit = off")
                     connection.execute(f'LISTEN "{self._layout.channel}"')
                     self._listen(connection)
             except psycopg.Error:
@@ -146,15 +173,24 @@ class Listener:
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
         wire = connection.pgconn
-        ask_at = 0.0
-        while not self._stopping.is_set():
-            if (now := time.monotonic()) >= ask_at:
+        ask_at = tell_at = 0.0
+        while not self._stopping.is_set() or self._telling:
+            now = time.monotonic()
+            if now >= ask_at:
                 row = connection.execute(self._layout.sql.head).fetchone()
                 assert row is not None
                 self._head.advance(row[0])
                 ask_at = now + self._poll_seconds
+            if self._telling and (now >= tell_at or self._stopping.is_set()):
+                self._telling = False  # first, so that what comes meanwhile is told the next time
+                connection.execute(f"NOTIFY \"{self._layout.channel}\", '{self._head.position}'")
+                tell_at = now + TELL_SECONDS_MIN
+                continue
             wires: list[Any] = [wire.socket, self._wake_read]
-            select.select(wires, [], [], max(ask_at - now, 0))
+            until = min(ask_at, tell_at) if self._telling else ask_at
+            select.select(wires, [], [], max(until - now, 0))
+            with suppress(BlockingIOError):
+                self._wake_read.recv(4096)
             wire.consume_input()
             while (notification := wire.notifies()) is not None:
                 self._head.advance(int(notification.extra))

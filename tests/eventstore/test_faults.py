@@ -197,7 +197,7 @@ async def test_notifications_that_are_lost(database: str) -> None:
         open_shelf(database, limits=QUICK) as reader,
     ):
         assert writer._committer is not None
-        writer._committer._notify = lambda: None  # type: ignore[method-assign]
+        writer._committer._committed = lambda: None
         waiting = asyncio.create_task(reader.wait(0, 10))
         await writer.append(Append("box", [BoxPlaced("x")]), metadata=metadata())
         async with asyncio.timeout(5):
