@@ -49,10 +49,10 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
 class Layout:
     """The tables of the log `name` in `schema`, and what is said to them."""
 
-    def __init__(self, name: str, schema: str) -> None:
+    def __init__(self, name: str, schema: str, partition_events: int = PARTITION_EVENTS) -> None:
         if not _SCHEMA.match(schema):
             raise InvalidAppend("schema", repr(schema), "lower-case letters, digits and _")
-        self.name, self.schema = name, schema
+        self.name, self.schema, self.partition_events = name, schema, partition_events
         self.channel = schema
         self.sql = Statements(schema)
 
@@ -90,7 +90,7 @@ class Layout:
                 raise WrongStore(self.name, row[0])
             if row[1] != LAYOUT:
                 raise UnknownLayout(self.name, row[1])
-            connection.execute(self.sql.partitions, [1, PARTITION_EVENTS])
+            connection.execute(self.sql.partitions, [1, self.partition_events])
 
 
 class UnknownLayout(EventStoreError):

@@ -31,7 +31,7 @@ from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
 from eventstore.errors import EventStoreError, StoreUnavailable
 from eventstore.event import Metadata, Recorded
-from eventstore.layout import THREADS, Layout, connect
+from eventstore.layout import PARTITION_EVENTS, THREADS, Layout, connect
 from eventstore.position import position_of, receipt
 from eventstore.read import (
     STREAM_EVENTS_MAX,
@@ -67,6 +67,8 @@ class Limits:
     """Connections, and threads, that read."""
     page_events: int = 1000
     """Events of one page of `tail`."""
+    partition_events: int = PARTITION_EVENTS
+    """Positions in each partition of the log that is made from now on."""
 
 
 class EventStore:
@@ -84,7 +86,7 @@ class EventStore:
         new_id: Callable[[], Id] = uuid7,
     ) -> None:
         self.conninfo, self.types, self.name, self.limits = conninfo, types, name, limits
-        self.layout = Layout(name, schema)
+        self.layout = Layout(name, schema, limits.partition_events)
         self.watch = Head()
         self.new_id = new_id
         self._create_tables = create_tables

@@ -19,14 +19,11 @@ from eventstore.append import Appended, Effect, Idempotency
 from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized
 from eventstore.decide import Known, Placed, Plan, Request, heads_after, keys_of, streams_of
 from eventstore.errors import AppendFailed, EffectFailed, EffectRefused, EventStoreError
-from eventstore.layout import PARTITION_EVENTS, Layout
+from eventstore.layout import Layout
 from eventstore.record import leaf, timestamp
 from eventstore.wire import Call, Wire, column, integer
 
 Answer = Appended | EventStoreError
-
-AHEAD_EVENTS = PARTITION_EVENTS // 10
-"""A partition is made when fewer positions than this are left in the last one."""
 
 _LOCK_TIMEOUT_AHEAD = "50ms"
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -122,8 +119,11 @@ class Writer:
         return plan, log.get_value(0, 1) or b"", stored
 
     def _make_partitions(self, wire: Wire, last: int) -> None:
-        """Make the next partition well before it is needed, so that a lock in the way can wait."""
-        statement, wanted = self.layout.sql.partitions, last + AHEAD_EVENTS
+        """Make the next partition when a tenth of the last one is left: well before it is needed,
+        so that it may wait when a lock is in the way.
+        """
+        size = self.layout.partition_events
+        statement, wanted = self.layout.sql.partitions, last + size // 10
         if wanted <= self.covered or (last <= self.covered and last < self._retry_partitions_at):
             return
         connection = wire.connection
@@ -131,10 +131,10 @@ class Writer:
             with connection.transaction():
                 if last <= self.covered:
                     connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_AHEAD}'")
-                row = connection.execute(statement, [wanted, PARTITION_EVENTS]).fetchone()
+                row = connection.execute(statement, [wanted, size]).fetchone()
                 connection.execute("SET LOCAL lock_timeout = DEFAULT")
         except psycopg.errors.LockNotAvailable:
-            self._retry_partitions_at = last + AHEAD_EVENTS // 10
+            self._retry_partitions_at = last + size // 100
         else:
             assert row is not None
             self.covered = row[0]
