@@ -6,6 +6,7 @@ from router.composition import (
     CompositionError,
     CompositionHint,
     CompositionResult,
+    Contract,
     Subgraph,
     compose,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "CompositionError",
     "CompositionHint",
     "CompositionResult",
+    "Contract",
     "RouterError",
     "Subgraph",
     "compose",

@@ -32,13 +32,23 @@ SUBGRAPHS = click.option("--subgraphs", metavar="FILE", help="JSON list of {name
 @CONFIG
 @SUBGRAPHS
 @click.option("-o", "--output", metavar="FILE", help="Write the supergraph there.")
+@click.option("--include-tag", multiple=True, metavar="TAG", help="Contract: show only these.")
+@click.option("--exclude-tag", multiple=True, metavar="TAG", help="Contract: hide these.")
 @AS_JSON
-def compose(config: str | None, subgraphs: str | None, output: str | None, as_json: bool) -> None:
+def compose(
+    config: str | None,
+    subgraphs: str | None,
+    output: str | None,
+    include_tag: tuple[str, ...],
+    exclude_tag: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Compose subgraphs into a supergraph.
 
     Prints the supergraph's SDL, or every error there is with its code, subgraphs and coordinates.
+    With tags it is a contract: what they hide is marked @inaccessible.
     """
-    result, files = _compose(config, subgraphs)
+    result, files = _compose(config, subgraphs, frozenset(include_tag), frozenset(exclude_tag))
     if output is not None and result.supergraph_sdl is not None:
         _write(Path(output), result.supergraph_sdl)
     if as_json:
@@ -92,11 +102,16 @@ def check(config: str | None, subgraphs: str | None, against: str, as_json: bool
         raise SystemExit(1)
 
 
-def _compose(config: str | None, subgraphs: str | None) -> tuple[CompositionResult, dict[str, str]]:
+def _compose(
+    config: str | None,
+    subgraphs: str | None,
+    include: frozenset[str] = frozenset(),
+    exclude: frozenset[str] = frozenset(),
+) -> tuple[CompositionResult, dict[str, str]]:
     """The result, and the file of each subgraph that has one."""
     if (config is None) == (subgraphs is None):
         raise click.UsageError("give exactly one of --config and --subgraphs")
-    from router.composition import Subgraph
+    from router.composition import Contract, Subgraph
     from router.composition import compose as compose_subgraphs
     from router.errors import RouterError
     from router.sources import fetch_sdl, read_subgraphs_json, read_supergraph_yaml
@@ -112,7 +127,8 @@ def _compose(config: str | None, subgraphs: str | None) -> tuple[CompositionResu
     except RouterError as error:
         raise click.UsageError(str(error)) from error
     given = [Subgraph(one.name, one.sdl or "", one.url) for one in sources]
-    return compose_subgraphs(given), files
+    contract = Contract(include, exclude) if include or exclude else None
+    return compose_subgraphs(given, contract=contract), files
 
 
 def _schema_files(config: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from router.composition.contracts import Contract, apply_contract
 from router.composition.machinery import complete, name_graphs
 from router.composition.merge import Merge, merge_subgraphs
 from router.composition.model import Schema
@@ -52,12 +53,14 @@ class CompositionResult:
 def compose(
     subgraphs: Iterable[Subgraph | tuple[str, str]],
     *,
+    contract: Contract | None = None,
     satisfiability: bool = True,
     validation_paths_max: int = VALIDATION_PATHS_MAX,
 ) -> CompositionResult:
     """Compose subgraphs, given as (name, SDL) or with their URLs, into supergraph SDL.
 
-    Never raises for bad input: what is wrong is in `errors`, every one there is. Without
+    Never raises for bad input: what is wrong is in `errors`, every one there is. A `contract` hides
+    part of the graph from clients. Without
     `satisfiability` the result may hold queries that the subgraphs cannot answer.
     """
     given = sorted(
@@ -70,6 +73,8 @@ def compose(
     merge, errors, hints = _merge(loaded)
     if errors or merge is None:
         return CompositionResult(None, tuple(errors), tuple(hints))
+    if contract is not None:
+        apply_contract(merge, contract)
     errors = list(check_supergraph(merge))
     if not errors and satisfiability:
         errors, more = check_satisfiability(merge, paths_max=validation_paths_max)

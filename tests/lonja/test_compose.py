@@ -91,6 +91,14 @@ def test_subgraphs_as_json(tmp_path: Path) -> None:
     assert "PRODUCTS" in run("compose", "--subgraphs", path)[0]
 
 
+def test_a_contract_hides_what_is_tagged(tmp_path: Path) -> None:
+    stock = STOCK.replace("): Int", '): Int @tag(name: "internal")')
+    config = project(tmp_path, products=PRODUCTS, stock=stock)
+    assert "@inaccessible" not in run("compose", "--config", config)[0]
+    out, _ = run("compose", "--config", config, "--exclude-tag", "internal")
+    assert '@tag(name: "internal") @inaccessible' in out
+
+
 def test_two_subgraphs_of_one_name(tmp_path: Path) -> None:
     path = tmp_path / "subgraphs.json"
     entry = {"name": "products", "url": "http://p.test", "sdl": PRODUCTS}

@@ -54,9 +54,7 @@ def _known(subgraph: SubgraphSchema, name: str, key: Directive) -> bool:
     """Whether a key can be compared: another rule says what is wrong with the rest."""
     definition = subgraph.schema.types[name]
     selections = field_set_of(key.args.get("fields"))
-    return bool(selections) and not any(
-        selection_faults(subgraph.schema, definition, selections)
-    )
+    return bool(selections) and not any(selection_faults(subgraph.schema, definition, selections))
 
 
 def _same_key(definition: TypeDef, key: Directive) -> Directive | None:
