@@ -8,10 +8,11 @@ same time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import psycopg
 import structlog
 
@@ -65,12 +66,34 @@ CREATE TABLE IF NOT EXISTS public.journal_checkpoints (
 );
 """
 
-_COLUMNS = (
-    "service, position, id, stream, version, type, type_version, data, redacted, actor_kind,"
-    " actor_id, on_behalf_of, ip, reason, command_id, correlation_id, causation_id, occurred_at,"
-    " recorded_at"
-)
-_ROW = ", ".join(["%s"] * len(_COLUMNS.split(",")))
+_COLUMNS = {
+    "service": "text",
+    "position": "bigint",
+    "id": "uuid",
+    "stream": "text",
+    "version": "bigint",
+    "type": "text",
+    "type_version": "integer",
+    "data": "jsonb",
+    "redacted": "text[]",
+    "actor_kind": "text",
+    "actor_id": "text",
+    "on_behalf_of": "text",
+    "ip": "text",
+    "reason": "text",
+    "command_id": "text",
+    "correlation_id": "text",
+    "causation_id": "text",
+    "occurred_at": "timestamptz",
+    "recorded_at": "timestamptz",
+}
+_INSERT = f"""
+INSERT INTO public.journal_events ({", ".join(_COLUMNS)})
+SELECT {", ".join(_COLUMNS)} FROM jsonb_to_recordset(%s::jsonb)
+    AS told ({", ".join(f"{name} {type_}" for name, type_ in _COLUMNS.items())})
+ON CONFLICT (service, position) DO NOTHING
+"""
+"""A page is one parameter: its rows are taken apart by the database, not by the event loop."""
 
 
 class Follower:
@@ -134,12 +157,9 @@ class Follower:
         )
         if page.position == self._positions[name]:
             return
+        rows = msgspec.json.encode([_row(name, event) for event in page.events]).decode()
         async with connection.transaction(), connection.cursor() as cursor:
-            await cursor.executemany(
-                f"INSERT INTO public.journal_events ({_COLUMNS}) VALUES ({_ROW})"
-                " ON CONFLICT (service, position) DO NOTHING",
-                [_row(name, event) for event in page.events],
-            )
+            await cursor.execute(_INSERT.encode(), (rows,))
             await cursor.execute(
                 "INSERT INTO public.journal_checkpoints VALUES (%s, %s) ON CONFLICT (service)"
                 " DO UPDATE SET position = greatest("
@@ -163,27 +183,27 @@ async def _checkpoint(connection: psycopg.AsyncConnection[Any], name: str) -> in
     return 0 if row is None else int(row[0])
 
 
-def _row(service: str, event: FeedEvent) -> Sequence[object]:
+def _row(service: str, event: FeedEvent) -> dict[str, Any]:
     metadata = event.metadata
     data, redacted = redact(event.data)
-    return (
-        service,
-        event.position,
-        event.id,
-        event.stream,
-        event.version,
-        event.type,
-        event.type_version,
-        data,
-        redacted,
-        metadata.actor.kind,
-        metadata.actor.id,
-        metadata.actor.on_behalf_of,
-        metadata.client.ip if metadata.client else None,
-        metadata.reason,
-        metadata.command_id,
-        metadata.correlation_id,
-        metadata.causation_id,
-        metadata.occurred_at,
-        event.recorded_at,
-    )
+    return {
+        "service": service,
+        "position": event.position,
+        "id": event.id,
+        "stream": event.stream,
+        "version": event.version,
+        "type": event.type,
+        "type_version": event.type_version,
+        "data": msgspec.Raw(data),
+        "redacted": redacted,
+        "actor_kind": metadata.actor.kind,
+        "actor_id": metadata.actor.id,
+        "on_behalf_of": metadata.actor.on_behalf_of,
+        "ip": metadata.client.ip if metadata.client else None,
+        "reason": metadata.reason,
+        "command_id": metadata.command_id,
+        "correlation_id": metadata.correlation_id,
+        "causation_id": metadata.causation_id,
+        "occurred_at": metadata.occurred_at,
+        "recorded_at": event.recorded_at,
+    }

@@ -11,13 +11,17 @@ SECRET_FIELDS = frozenset(
 )
 DEPTH_MAX = 50
 
+_NAMES = tuple(name.encode() for name in sorted(SECRET_FIELDS))
 
-def redact(payload: bytes) -> tuple[str, list[str]]:
+
+def redact(payload: bytes) -> tuple[bytes, list[str]]:
     """The payload, as JSON, with null for each secret; and the paths of those, like `lines.0.x`."""
+    if not any(name in payload for name in _NAMES):
+        return payload, []
     value = msgspec.json.decode(payload)
     redacted: list[str] = []
     _clear(value, "", redacted, DEPTH_MAX)
-    return msgspec.json.encode(value).decode(), redacted
+    return msgspec.json.encode(value), redacted
 
 
 def _clear(value: Any, path: str, redacted: list[str], depth: int) -> None:
