@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,6 +38,7 @@ class Driver:
     connection: Connection
     reader: Connection
     member: Member
+    events_per_second_max: float = math.inf
     size: BatchSize = field(
         default_factory=lambda: BatchSize(
             TARGET_SECONDS, events=EVENTS_FIRST, events_max=EVENTS_MAX
@@ -57,10 +59,14 @@ class Driver:
             while self.member.position < up_to:
                 if stop():
                     return False
+                started = time.monotonic()
                 page = following(self.member.position)
                 if not self._write(page):
                     return False
                 moved()
+                due = started + page.seen / self.events_per_second_max
+                while not stop() and (left := due - time.monotonic()) > 0:
+                    time.sleep(min(left, 0.1))
         return True
 
     @contextmanager

@@ -11,6 +11,7 @@ their types (`OPERATOR_EVENTS`, to be registered with the service's own).
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -138,6 +139,7 @@ class Operations:
         reason: str = "",
         workers: int = 1,
         restart: bool = False,
+        events_per_second_max: float = math.inf,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Rebuilt:
         """Build the declared version beside the live one. See `projections.rebuild.rebuild`."""
@@ -151,6 +153,7 @@ class Operations:
             crew=self._crew,
             workers=workers,
             restart=restart,
+            events_per_second_max=events_per_second_max,
             progress=progress,
         )
         build = done.build

@@ -8,6 +8,7 @@ rebuild of a projection at a time: the second is refused.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,8 @@ NEAR_EVENTS = 200
 PROGRESS_SECONDS = 0.2
 GAP_SECONDS = 0.05
 RECONNECTS_MAX = 20
+NICENESS = 10
+"""How far a process that does nothing but rebuild should step back behind those that serve."""
 RETRY_SECONDS_MAX = 5.0
 
 log = structlog.get_logger(__name__)
@@ -77,12 +80,14 @@ async def rebuild(
     crew: Source | None = None,
     workers: int = 1,
     restart: bool = False,
+    events_per_second_max: float = math.inf,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Rebuilt:
     """Build the projection's version beside the live one; return when it is READY.
 
     `workers` above 1 need a projection whose streams are independent (`parallel`) and a `crew`
     that opens the same log in another process. `restart` gives up what an earlier rebuild did.
+    `events_per_second_max` is for each worker.
     `progress` is called from a thread. Cancelling stops after the batch at hand; calling again
     goes on. Raises UnknownProjection, VersionBehind, RebuildInProgress, InvalidProjection.
     """
@@ -93,7 +98,9 @@ async def rebuild(
         )
     stop = threading.Event()
     work = asyncio.to_thread(
-        _rebuild, source, conninfo, projection, crew, workers, restart, progress, stop
+        _rebuild,
+        *(source, conninfo, projection, crew, workers, restart),
+        *(events_per_second_max, progress, stop),
     )
     task = asyncio.ensure_future(work)
     try:
@@ -112,6 +119,7 @@ def _rebuild(
     crew: Source | None,
     workers: int,
     restart: bool,
+    rate_max: float,
     progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> Rebuilt:
@@ -123,7 +131,9 @@ def _rebuild(
                 restart = False
                 if resumed_from < 0:
                     resumed_from = build.position
-                run = _Run(source, conninfo, projection, connection, build, progress, stop)
+                run = _Run(
+                    source, conninfo, projection, connection, build, rate_max, progress, stop
+                )
                 position = run.run(crew)
                 done = catalogue.build(connection, build.id)
                 assert done is not None
@@ -194,12 +204,13 @@ class _Run:
         projection: Projection,
         connection: Connection,
         build: Build,
+        rate_max: float,
         progress: Callable[[Progress], None],
         stop: threading.Event,
     ) -> None:
         self.source, self.conninfo, self.projection = source, conninfo, projection
         self.connection, self.build = connection, build
-        self.progress, self.stop = progress, stop
+        self.rate_max, self.progress, self.stop = rate_max, progress, stop
         self.head = 0
         self._marks: list[tuple[float, int]] = []
         self._told_at = 0.0
@@ -239,7 +250,9 @@ class _Run:
         member.load(self.connection)
         role = f"{self.source.name} rebuild ahead"
         with catalogue.connect(self.conninfo, role) as reader:
-            driver = Driver(self.source, self.connection, reader, member)
+            driver = Driver(
+                self.source, self.connection, reader, member, events_per_second_max=self.rate_max
+            )
             driver.drive(
                 self.head,
                 stop=self.stop.is_set,
@@ -254,7 +267,15 @@ class _Run:
             raise InvalidProjection(
                 self.build.name, f"its rebuild began with {parts} workers: restart it"
             )
-        with Crew(crew, self.conninfo, self.projection, self.build, self.head, parts) as working:
+        with Crew(
+            crew,
+            self.conninfo,
+            self.projection,
+            self.build,
+            up_to=self.head,
+            parts=parts,
+            events_per_second_max=self.rate_max,
+        ) as working:
             while working.busy():
                 if self.stop.wait(PROGRESS_SECONDS):
                     working.stop()

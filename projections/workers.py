@@ -52,8 +52,10 @@ class Crew:
         conninfo: str,
         projection: Projection,
         build: Build,
+        *,
         up_to: int,
         parts: int,
+        events_per_second_max: float,
     ) -> None:
         self.build = build
         context = multiprocessing.get_context("spawn")
@@ -63,7 +65,10 @@ class Crew:
             ours, theirs = context.Pipe()
             process = context.Process(
                 target=_work,
-                args=(source, conninfo, projection, build, part, parts, up_to, theirs),
+                args=(
+                    *(source, conninfo, projection, build, part, parts, up_to),
+                    *(events_per_second_max, theirs),
+                ),
                 name=f"rebuild {build.name} part {part}",
                 daemon=True,
             )
@@ -113,6 +118,7 @@ def _work(
     part: int,
     parts: int,
     up_to: int,
+    events_per_second_max: float,
     parent: Pipe,
 ) -> None:
     """One worker: what its process runs."""
@@ -131,7 +137,10 @@ def _work(
             )
             member = Member(build, projection, part, parts)
             member.load(connection)
-            Driver(log, connection, reader, member).drive(up_to, stop=stop.is_set)
+            driver = Driver(
+                log, connection, reader, member, events_per_second_max=events_per_second_max
+            )
+            driver.drive(up_to, stop=stop.is_set)
     except Exception as error:
         parent.send(f"{type(error).__name__}: {error}")
         parent.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import math
+import os
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +23,7 @@ from lonja.operating import found, identity, opened, rows_of_builds, rows_of_par
 from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
 from lonja.settings import Settings, load
 from projections import Operations
-from projections.rebuild import Progress
+from projections.rebuild import NICENESS, Progress
 from projections.scratch import Trial
 
 T = TypeVar("T")
@@ -60,6 +63,7 @@ def list_builds(watch: bool, data_dir: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
 @click.option("--restart", is_flag=True, help="Give up what an earlier rebuild has done.")
+@click.option("--rate-max", type=float, default=math.inf, help="Positions a second, a worker.")
 @click.option("--dry-run", is_flag=True, help="Estimate time and disk, compare a sample; undo it.")
 @click.option("--stream", help="Only this stream, into a scratch copy.")
 @click.option("--since", type=click.DateTime(), help="Only from this time (UTC) on, likewise.")
@@ -71,6 +75,7 @@ def rebuild(
     name: str,
     workers: int,
     restart: bool,
+    rate_max: float,
     dry_run: bool,
     stream: str | None,
     since: datetime | None,
@@ -86,7 +91,9 @@ def rebuild(
         trial = run(_try(settings, name, dry_run, stream, moment))
         _print_trial(trial, as_json)
         return
-    run(_rebuild(settings, name, workers, restart, reason, _actor(by), as_json))
+    with suppress(OSError):  # those that serve go first
+        os.nice(NICENESS)
+    run(_rebuild(settings, name, workers, restart, rate_max, reason, _actor(by), as_json))
 
 
 @projections.command()
@@ -256,6 +263,7 @@ async def _rebuild(
     name: str,
     workers: int,
     restart: bool,
+    rate_max: float,
     reason: str,
     actor: Actor,
     as_json: bool,
@@ -282,7 +290,13 @@ async def _rebuild(
                 )
 
             done = await served.operations.rebuild(
-                plain, by=actor, reason=reason, workers=workers, restart=restart, progress=tell
+                plain,
+                by=actor,
+                reason=reason,
+                workers=workers,
+                restart=restart,
+                events_per_second_max=rate_max,
+                progress=tell,
             )
     if as_json:
         print_json({"build": asdict(done.build), "events": done.events, "seconds": done.seconds})

@@ -31,6 +31,12 @@ async def command(settings: Settings, *arguments: str) -> Any:
     return json.loads(result.stdout.splitlines()[-1])
 
 
+@pytest.fixture(autouse=True)
+def _same_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command steps back behind others; here it runs in the process of the tests."""
+    monkeypatch.setattr("os.nice", lambda _: 0)
+
+
 @pytest.mark.slow
 async def test_every_read_model_is_rebuilt_equal_switched_and_rolled_back(
     tmp_path: Path, new_database: Callable[[], str]
