@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
+from router.executor.collect import compile_collect
 from router.executor.errors import Pattern
 from router.executor.fetch import check_not_empty, error_path, given_variables
 from router.executor.merge import merge
 from router.executor.paths import (
     JsonObject,
     ResponsePath,
-    compile_walk,
     concrete_prefix,
     pattern,
     places,
@@ -39,7 +39,7 @@ def compile_entity_fetch(fetch: Fetch, interfaces: frozenset[str]) -> Run:
 
     async def run(state: ExecutionState) -> None:
         tree = state.tree
-        built = [call.build(call.walk(tree)) for call in calls]
+        built = [call.collect(tree) for call in calls]
         for representations, _ in built:
             if representations:
                 break
@@ -53,11 +53,11 @@ def compile_entity_fetch(fetch: Fetch, interfaces: frozenset[str]) -> Run:
 class _Call:
     """One `_entities` selection, compiled."""
 
-    __slots__ = ("build", "call", "rewrite", "walk")
+    __slots__ = ("build", "call", "collect", "rewrite")
 
     def __init__(self, call: EntityCall, interfaces: frozenset[str]) -> None:
         self.call = call
-        self.walk = compile_walk(call.path)
+        self.collect = compile_collect(call)
         self.build = compile_representations(call)
         self.rewrite = compile_renames(call.output_rewrites, interfaces)
 

@@ -74,7 +74,11 @@ def _steps(path: Path) -> tuple[Step, ...]:
 
 def _filter_step(types: frozenset[str]) -> Step:
     def step(objects: list[JsonObject]) -> list[JsonObject]:
-        return [value for value in objects if value.get("__typename") in types]
+        return [
+            value
+            for value in objects
+            if type(name := value.get("__typename")) is str and name in types
+        ]
 
     return step
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter
@@ -25,9 +25,6 @@ Build: TypeAlias = Callable[[list[JsonObject]], tuple[list[JsonObject], Targets]
 Key: TypeAlias = Any
 
 
-Take: TypeAlias = Callable[[JsonObject], Any]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Builder:
     """How objects of one type are represented.
@@ -38,9 +35,9 @@ class Builder:
 
     key: Callable[[JsonObject], Key]
     representation: Callable[[JsonObject], JsonObject]
-    take: Take | None = None
-    """Where it consists of leaves: the leaf, or the tuple of them. Raises KeyError."""
-    leaves: int = 0
+    typename: str
+    leaves: tuple[tuple[str, str], ...] = ()
+    """(name, source) of its members, where all of them are leaves."""
 
 
 _PLAIN: Final = frozenset({str, int, type(None)})
@@ -62,14 +59,6 @@ def compile_representations(call: EntityCall) -> Build:
 @lru_cache(KEPT_MAX)
 def _compile(requires: tuple[RequiredFragment, ...], rewrites: tuple[SetTypename, ...]) -> Build:
     builders = _builders_by_type(requires, rewrites)
-    kinds = list({id(builder): builder for builder in builders.values()}.values())
-    if len(kinds) == 1 and kinds[0].take is not None:
-        return _build_one_kind(frozenset(builders), kinds[0], kinds[0].take)
-    return _build_kinds(builders)
-
-
-def _build_kinds(builders: Mapping[str, Builder]) -> Build:
-    """For several kinds of representations, or nested ones."""
 
     def build(objects: list[JsonObject]) -> tuple[list[JsonObject], Targets]:
         representations: list[JsonObject] = []
@@ -95,34 +84,20 @@ def _build_kinds(builders: Mapping[str, Builder]) -> Build:
     return build
 
 
-def _build_one_kind(types: frozenset[str], builder: Builder, take: Take) -> Build:
-    """The usual case, in one loop: leaves of objects that are all represented alike."""
-    single, plain, representation = builder.leaves == 1, _PLAIN.issuperset, builder.representation
-
-    def build(objects: list[JsonObject]) -> tuple[list[JsonObject], Targets]:
-        representations: list[JsonObject] = []
-        targets: Targets = []
-        seen: dict[Key, int] = {}
-        find = seen.get
-        for value in objects:
-            try:
-                if value["__typename"] not in types:
-                    continue
-                key = take(value)
-            except (KeyError, TypeError):
-                continue
-            if type(key) is not str and (single or not plain(map(type, key))):
-                key = _key_of(key)
-            index = find(key)
-            if index is None:
-                seen[key] = len(targets)
-                representations.append(representation(value))
-                targets.append([value])
-            else:
-                targets[index].append(value)
-        return representations, targets
-
-    return build
+def leaves_alike(
+    call: EntityCall,
+) -> tuple[frozenset[str], str, tuple[tuple[str, str], ...]] | None:
+    """Types, `__typename` as sent, and (name, source) of the leaves; None where types are not
+    represented all alike, or not by one leaf or more.
+    """
+    builders = _builders_by_type(call.requires, call.input_rewrites)
+    kinds = {id(builder): builder for builder in builders.values()}
+    if len(kinds) != 1:
+        return None
+    (builder,) = kinds.values()
+    if not builder.leaves:
+        return None
+    return frozenset(builders), builder.typename, builder.leaves
 
 
 def _builders_by_type(
@@ -159,38 +134,27 @@ def _compile_builder(typename: str, selections: tuple[RequiredSelection, ...]) -
     if len(leaves) != len(fields):
         return _nested_builder(typename, fields)
     if not leaves:
-        return Builder(lambda value: None, lambda value: {"__typename": typename})
-    if len(leaves) == 1:
-        return _single_builder(typename, leaves[0].name, leaves[0].source)
-    return _leaves_builder(typename, leaves)
+        return Builder(lambda value: None, lambda value: {"__typename": typename}, typename)
+    return _leaves_builder(typename, tuple((leaf.name, leaf.source) for leaf in leaves))
 
 
 def _is_typename(selection: RequiredSelection) -> bool:
     return isinstance(selection, RequiredField) and selection.name == "__typename"
 
 
-def _single_builder(typename: str, name: str, source: str) -> Builder:
-    return Builder(
-        lambda value: _key_of(value[source]),
-        lambda value: {"__typename": typename, name: value[source]},
-        itemgetter(source),
-        1,
-    )
-
-
-def _leaves_builder(typename: str, leaves: list[RequiredField]) -> Builder:
-    names = tuple(leaf.name for leaf in leaves)
-    take = itemgetter(*(leaf.source for leaf in leaves))
+def _leaves_builder(typename: str, leaves: tuple[tuple[str, str], ...]) -> Builder:
+    take = itemgetter(*(source for _, source in leaves))
 
     def representation(value: JsonObject) -> JsonObject:
         made: JsonObject = {"__typename": typename}
-        made.update(zip(names, take(value), strict=True))
+        for name, source in leaves:
+            made[name] = value[source]
         return made
 
-    return Builder(lambda value: _key_of(take(value)), representation, take, len(leaves))
+    return Builder(lambda value: key_of(take(value)), representation, typename, leaves)
 
 
-def _key_of(taken: Any) -> Key:
+def key_of(taken: Any) -> Key:
     """A leaf or a tuple of leaves as a key that is equal only where JSON is."""
     if type(taken) is tuple:
         return taken if _PLAIN.issuperset(map(type, taken)) else orjson.dumps(taken)
@@ -206,6 +170,7 @@ def _nested_builder(typename: str, selections: list[RequiredSelection]) -> Build
     return Builder(
         lambda value: orjson.dumps(representation(value), option=orjson.OPT_SORT_KEYS),
         representation,
+        typename,
     )
 
 
@@ -213,7 +178,7 @@ def _fill(out: JsonObject, value: JsonObject, selections: Iterable[RequiredSelec
     """Add the selected members of `value` to `out`. Raises _Impossible where one is absent."""
     for selection in selections:
         if isinstance(selection, RequiredFragment):
-            if value.get("__typename") in _types_of(selection):
+            if _matches(selection, value):
                 _fill(out, value, selection.selections)
         elif selection.source not in value:
             raise _Impossible
@@ -226,6 +191,11 @@ def _fill(out: JsonObject, value: JsonObject, selections: Iterable[RequiredSelec
                 out[selection.name] = found
         else:
             out[selection.name] = value[selection.source]
+
+
+def _matches(fragment: RequiredFragment, value: JsonObject) -> bool:
+    typename = value.get("__typename")
+    return type(typename) is str and typename in _types_of(fragment)
 
 
 def _nested(value: Any, selections: tuple[RequiredSelection, ...]) -> Any:
@@ -247,7 +217,7 @@ def read_leaf(value: JsonObject, selections: Iterable[RequiredSelection]) -> tup
     """
     for selection in selections:
         if isinstance(selection, RequiredFragment):
-            if value.get("__typename") in _types_of(selection):
+            if _matches(selection, value):
                 found = read_leaf(value, selection.selections)
                 if found[0]:
                     return found
