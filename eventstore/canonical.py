@@ -7,7 +7,7 @@ writes them, strings with the fewest escapes, and nothing is between the tokens.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -50,7 +50,7 @@ def _write(value: Any, parts: list[bytes]) -> None:
             parts.append(number(value).encode())
         case Mapping():
             _write_object(value, parts)
-        case Sequence():
+        case list() | tuple():
             parts.append(b"[")
             for place, item in enumerate(value):
                 if place:

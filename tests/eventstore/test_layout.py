@@ -118,7 +118,8 @@ async def test_the_leaf_is_the_hash_of_the_record_as_others_would_write_it(
                  || to_char(recorded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')
                  || '","stream":' || to_json(stream) || ',"tags":'
                  || to_json(tags) || ',"type":' || to_json(type)
-                 || ',"type_version":' || type_version || ',"version":' || version || '}', 'UTF8')) FROM eventstore.events"""
+                 || ',"type_version":' || type_version || ',"version":' || version
+                 || '}', 'UTF8')) FROM eventstore.events"""
         ).fetchone()
     assert row is not None
     assert row[0] == row[1]
