@@ -23,6 +23,8 @@ log = structlog.get_logger("subgraphs.journal")
 
 BATCH_EVENTS_MAX = 500
 WAIT_SECONDS = 10.0
+LINGER_SECONDS = 0.1
+"""How long more events are waited for after a short page: larger pages cost less."""
 RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 5.0
 
@@ -87,13 +89,19 @@ _COLUMNS = {
     "occurred_at": "timestamptz",
     "recorded_at": "timestamptz",
 }
-_INSERT = f"""
-INSERT INTO public.journal_events ({", ".join(_COLUMNS)})
-SELECT {", ".join(_COLUMNS)} FROM jsonb_to_recordset(%s::jsonb)
-    AS told ({", ".join(f"{name} {type_}" for name, type_ in _COLUMNS.items())})
-ON CONFLICT (service, position) DO NOTHING
+_COPY = f"""
+WITH copied AS (
+    INSERT INTO public.journal_events ({", ".join(_COLUMNS)})
+    SELECT {", ".join(_COLUMNS)} FROM jsonb_to_recordset(%(rows)s::jsonb)
+        AS told ({", ".join(f"{name} {type_}" for name, type_ in _COLUMNS.items())})
+    ON CONFLICT (service, position) DO NOTHING
+)
+INSERT INTO public.journal_checkpoints VALUES (%(service)s, %(position)s) ON CONFLICT (service)
+DO UPDATE SET position = greatest(journal_checkpoints.position, excluded.position)
 """
-"""A page is one parameter: its rows are taken apart by the database, not by the event loop."""
+"""Rows and checkpoint in one statement. A page is one parameter: the database takes its rows apart,
+not the event loop.
+"""
 
 
 class Follower:
@@ -139,7 +147,7 @@ class Follower:
         while True:
             try:
                 async with await psycopg.AsyncConnection.connect(
-                    self._conninfo, application_name=f"journal {name}"
+                    self._conninfo, autocommit=True, application_name=f"journal {name}"
                 ) as connection:
                     await self._move(name, await _checkpoint(connection, name))
                     while True:
@@ -151,22 +159,19 @@ class Follower:
             pause = min(RETRY_SECONDS_MAX, pause * 2)
 
     async def _copy(self, connection: psycopg.AsyncConnection[Any], name: str, feed: Feed) -> None:
-        """Copy one page; it waits for events where there are none."""
+        """Copy one page; wait for events where there are none."""
         page = await feed.read(
             self._positions[name], limit=BATCH_EVENTS_MAX, wait_seconds=WAIT_SECONDS
         )
         if page.position == self._positions[name]:
             return
         rows = msgspec.json.encode([_row(name, event) for event in page.events]).decode()
-        async with connection.transaction(), connection.cursor() as cursor:
-            await cursor.execute(_INSERT.encode(), (rows,))
-            await cursor.execute(
-                "INSERT INTO public.journal_checkpoints VALUES (%s, %s) ON CONFLICT (service)"
-                " DO UPDATE SET position = greatest("
-                "journal_checkpoints.position, excluded.position)",
-                (name, page.position),
-            )
+        await connection.execute(
+            _COPY.encode(), {"rows": rows, "service": name, "position": page.position}
+        )
         await self._move(name, page.position)
+        if len(page.events) < BATCH_EVENTS_MAX:
+            await asyncio.sleep(LINGER_SECONDS)
 
     async def _move(self, name: str, position: int) -> None:
         async with self._moved:
@@ -179,7 +184,6 @@ async def _checkpoint(connection: psycopg.AsyncConnection[Any], name: str) -> in
         "SELECT position FROM public.journal_checkpoints WHERE service = %s", (name,)
     )
     row = await cursor.fetchone()
-    await connection.commit()
     return 0 if row is None else int(row[0])
 
 
