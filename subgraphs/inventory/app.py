@@ -10,7 +10,7 @@ Feeds it listens to: orders, products, shipping.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels, TimerRunner, Timers
+from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.inventory import copies, guard, warehouses
 from subgraphs.inventory.copies import Copies
 from subgraphs.inventory.events import EVENTS
@@ -40,7 +40,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
     low_at = int(settings.get("low_stock_at", LOW_STOCK_AT))
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     stock_guard, turns = StockGuard(reads), Turns()
     reserving = Reserving(

@@ -16,7 +16,7 @@ Feed it listens to: orders.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels, TimerRunner, Timers
+from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.payments import copies
 from subgraphs.payments.copies import PaymentsOfOrders
 from subgraphs.payments.driving import DrivePolicy, Driver
@@ -61,7 +61,7 @@ class PaymentsService(Service[PaymentsResources]):
 def build(context: ServiceContext) -> PaymentsService:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     provider = chosen_provider(context)
     policy = DrivePolicy(

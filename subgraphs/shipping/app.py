@@ -13,7 +13,7 @@ Feed it listens to: orders.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
-from projections import ReadModels, TimerRunner, Timers
+from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.shipping import copies
@@ -32,7 +32,7 @@ from subgraphs.shipping.schema import ShippingResources
 def build(context: ServiceContext) -> Service[ShippingResources]:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes(EVENTS), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     planning, timers = Planning(store, streams), Timers()
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
