@@ -45,13 +45,18 @@ class InProcessSubgraph:
         except TimeoutError as error:
             if deadline.expired():
                 raise SubgraphTimeout(self.name, request.deadline - started) from None
-            raise self._failed(error) from error
+            raise self._failed(request, error) from error
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._failed(request, error) from error
         return response_from_value(self.name, value)
 
-    def _failed(self, error: Exception) -> SubgraphCallFailed:
-        log.error("subgraph call failed", service=self.name, exc_info=error)
+    def _failed(self, request: SubgraphRequest, error: Exception) -> SubgraphCallFailed:
+        log.error(
+            "subgraph call failed",
+            service=self.name,
+            request_id=request.headers.get("x-request-id"),
+            exc_info=error,
+        )
         return SubgraphCallFailed(self.name)
 
     async def close(self) -> None:

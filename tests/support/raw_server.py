@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,7 @@ async def raw_server(
     handle: Callable[[RawServer, asyncio.StreamReader, asyncio.StreamWriter, int], Awaitable[None]],
     *,
     socket_path: str | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[RawServer]:
     """Serve until the block ends; open connections are closed then."""
     server = RawServer()
@@ -65,9 +67,9 @@ async def raw_server(
         listening = await asyncio.start_unix_server(connected, socket_path)
         server.url = f"unix://{socket_path}?path=/graphql"
     else:
-        listening = await asyncio.start_server(connected, "127.0.0.1", 0)
+        listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
         host, port = listening.sockets[0].getsockname()[:2]
-        server.url = f"http://{host}:{port}/graphql"
+        server.url = f"{'https' if tls else 'http'}://{host}:{port}/graphql"
     try:
         yield server
     finally:
