@@ -26,6 +26,13 @@ _RANK = (
 _PRICE = "coalesce(price_min_minor, 0)"
 
 
+_VARIANTS = f"""
+SELECT variants.*, ever_published, minor, currency FROM variants
+JOIN products ON products.id = product_id
+LEFT JOIN prices ON variant_id = variants.id AND channel = '{DEFAULT_CHANNEL}'
+"""
+
+
 class Order(Enum):
     """How a list of products is sorted."""
 
@@ -105,27 +112,17 @@ class CatalogueReads:
         return await self._by("SELECT * FROM products WHERE slug = ANY(%s)", slugs, "slug")
 
     async def variants(self, ids: Sequence[str]) -> dict[str, Row]:
-        """Variants by id, with whether their product was ever on sale."""
-        return await self._by(
-            "SELECT variants.*, ever_published FROM variants"
-            " JOIN products ON products.id = product_id WHERE variants.id = ANY(%s)",
-            ids,
-            "id",
-        )
+        """Variants by id, with the default price and whether their product was ever on sale."""
+        return await self._by(f"{_VARIANTS} WHERE variants.id = ANY(%s)", ids, "id")
 
     async def variants_by_sku(self, skus: Sequence[str]) -> dict[str, Row]:
         """Variants by sku, as above."""
-        return await self._by(
-            "SELECT variants.*, ever_published FROM variants"
-            " JOIN products ON products.id = product_id WHERE sku = ANY(%s)",
-            skus,
-            "sku",
-        )
+        return await self._by(f"{_VARIANTS} WHERE sku = ANY(%s)", skus, "sku")
 
     async def variants_of(self, product_ids: Sequence[str]) -> dict[str, list[Row]]:
-        """Variants by product, in the order in which they were added."""
+        """Variants by product, as above, in the order in which they were added."""
         rows = await self._reads.fetch(
-            "SELECT * FROM variants WHERE product_id = ANY(%s) ORDER BY place", (list(product_ids),)
+            f"{_VARIANTS} WHERE product_id = ANY(%s) ORDER BY place", (list(product_ids),)
         )
         found: dict[str, list[Row]] = {}
         for row in rows:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import cast
 
 import strawberry
 
@@ -112,6 +113,7 @@ class ProductVariant(Node):
     weight_grams: int | None
     tax_class: str
     product_id: strawberry.Private[str]
+    default_price: strawberry.Private[MoneyType | None]
     state: strawberry.Private[domain.Product | None] = None
     product_version: strawberry.Private[int] = 0
 
@@ -124,12 +126,16 @@ class ProductVariant(Node):
         return Product.of(row)
 
     @field("In a channel without a price of its own, the default one.")
-    async def price(self, info: Info, channel: str | None = None) -> MoneyType | None:
-        channel = channel or DEFAULT_CHANNEL
+    def price(self, info: Info, channel: str | None = None) -> MoneyType | None:
+        """The default price came with the variant; another is awaited (graphql-core does that)."""
+        if channel is None or channel == DEFAULT_CHANNEL:
+            return self.default_price
         if self.state is not None:
-            prices = self.state.variants[str(self.id)].prices
-            found = prices.get(channel) or prices.get(DEFAULT_CHANNEL)
-            return None if found is None else MoneyType.of(found)
+            own = self.state.variants[str(self.id)].prices.get(channel)
+            return self.default_price if own is None else MoneyType.of(own)
+        return cast("MoneyType | None", self._price_in(info, channel))
+
+    async def _price_in(self, info: Info, channel: str) -> MoneyType | None:
         loader = info.context.loader(info.context.resources.reads.prices)
         row = await loader.load((str(self.id), channel))
         return None if row is None else MoneyType.minor(row["minor"], row["currency"])
@@ -163,6 +169,9 @@ class ProductVariant(Node):
             weight_grams=row["weight_grams"],
             tax_class=row["tax_class"],
             product_id=row["product_id"],
+            default_price=None
+            if row["minor"] is None
+            else MoneyType.minor(row["minor"], row["currency"]),
         )
 
     @classmethod
@@ -177,6 +186,7 @@ class ProductVariant(Node):
             weight_grams=variant.weight_grams,
             tax_class=variant.tax_class,
             product_id=state.id,
+            default_price=MoneyType.of(variant.prices[DEFAULT_CHANNEL]),
             state=state,
             product_version=version,
         )
