@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -47,7 +48,7 @@ def plan(
     from router.planner.display import display, to_json
     from router.supergraph import Supergraph
 
-    text = click.get_text_stream("stdin").read() if query == "-" else query
+    text = sys.stdin.read() if query == "-" else query
     try:
         graph = Supergraph.from_sdl(supergraph.read_text(encoding="utf-8"))
         document = parse(text)

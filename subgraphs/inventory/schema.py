@@ -62,7 +62,9 @@ class ProductVariant:
     id: strawberry.ID
 
     @field("What a buyer may have now, from warehouses of the country if one is named.")
-    async def availability(self, info: Info, country: CountryCode | None = None) -> Availability | None:
+    async def availability(
+        self, info: Info, country: CountryCode | None = None
+    ) -> Availability | None:
         resources = info.context.resources
         units = await info.context.loader(resources.reads.available).load((str(self.id), country))
         available = units or 0
