@@ -6,7 +6,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 
 class ServiceMetrics:
-    """The metrics that all services have; a service adds its own to the same registry."""
+    """The metrics that all services have, beside those of projections and reactors; a service adds
+    its own to the same registry.
+    """
 
     def __init__(self, registry: CollectorRegistry, service: str) -> None:
         self._requests = Counter(
@@ -28,12 +30,6 @@ class ServiceMetrics:
             ["service"],
             registry=registry,
         )
-        self._lag = Gauge(
-            "lonja_lag_positions",
-            "How many positions a follower is behind the head of what it follows.",
-            ["service", "follower"],
-            registry=registry,
-        )
         self.stale_reads = Counter(
             "lonja_stale_reads",
             "Queries answered before the position they asked for was visible.",
@@ -47,13 +43,6 @@ class ServiceMetrics:
         self._requests.labels(self._service, outcome).inc()
         self._seconds.labels(self._service).observe(seconds)
 
-    def log(self, head: int, positions: dict[str, int]) -> None:
-        """Note the head of the own log and how far each follower of it is."""
+    def log(self, head: int) -> None:
+        """Note the head of the own log."""
         self._head.labels(self._service).set(head)
-        for follower, position in positions.items():
-            self._lag.labels(self._service, follower).set(max(0, head - position))
-
-    def reactors(self, lags: dict[str, int]) -> None:
-        """Note how many positions each reactor is behind the feed that it follows."""
-        for reactor, lag in lags.items():
-            self._lag.labels(self._service, reactor).set(lag)

@@ -14,7 +14,14 @@ from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
 from eventstore import EventStore, EventStoreError, Feed, LocalFeed
-from projections import Projection, ProjectionRunner, Reactor, ReactorRunner, ReadModels
+from projections import (
+    Projection,
+    ProjectionMetrics,
+    ProjectionRunner,
+    Reactor,
+    ReactorRunner,
+    ReadModels,
+)
 from subgraphs.shared.auth import read_caller
 from subgraphs.shared.errors import Unauthenticated
 from subgraphs.shared.graphql.context import RequestContext, read_positions
@@ -118,6 +125,9 @@ class Service(Generic[R]):
             self.reactor_runner = ReactorRunner(self.store, self.context.feeds, self.reactors)
             await self.reactor_runner.start()
             stack.push_async_callback(self.reactor_runner.stop)
+            followers = ProjectionMetrics(self.runner, self.reactor_runner)
+            self.registry.register(followers)
+            stack.callback(self.registry.unregister, followers)
             for work in self._background:
                 await work.start()
                 stack.push_async_callback(work.stop)
@@ -187,8 +197,7 @@ class Service(Generic[R]):
         if not self.started:
             return
         with suppress(EventStoreError, TimeoutError):
-            self.metrics.log(await self.head(), self.runner.positions())
-        self.metrics.reactors(self.reactor_runner.lags())
+            self.metrics.log(await self.head())
 
     async def _wait_for(self, context: RequestContext[R], position: int) -> None:
         """Wait, bounded, for the read models to show the position; say so if they do not."""

@@ -131,7 +131,7 @@ async def test_health_readiness_and_metrics(service: Service[Any]) -> None:
     text = (await ask(service.app, "GET", "/metrics")).body.decode()
     assert 'lonja_graphql_requests_total{outcome="ok",service="products"} 1.0' in text
     assert 'lonja_log_head{service="products"} 3.0' in text
-    assert 'lonja_lag_positions{follower="catalogue",service="products"} 0.0' in text
+    assert 'projection_lag_positions{build="1",projection="catalogue",state="live"} 0.0' in text
     assert (await ask(service.app, "GET", "/sdl")).body.decode() == service.sdl
     await service.stop()
     assert (await ask(service.app, "GET", "/ready")).status == 503
