@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from router.composition.model import FieldDef
+from router.composition.model import FieldDef, applied
 from router.composition.problems import CompositionError, CompositionHint, listing
 from router.composition.satisfiability.index import Index
 from router.composition.satisfiability.moves import Positions
@@ -16,13 +16,18 @@ class RuntimeTypes:
 
     def __init__(self, index: Index) -> None:
         self.index = index
+        self.hidden = index.merge.composed.federated.get("inaccessible")
         self.hints: dict[str, CompositionHint] = {}
 
     def check(
         self, field: FieldDef, positions: Positions, query: Callable[[], str]
     ) -> CompositionError | None:
         """An error when no type is common; a hint is kept when some are not."""
-        allowed = set(self.index.super_possible(base_name(field.type)))
+        allowed = {
+            one
+            for one in self.index.super_possible(base_name(field.type))
+            if not applied(self.index.merge.schema.types[one], self.hidden)
+        }
         types: dict[int, set[str]] = {}
         for position in positions:
             definition = self.index.types[position.subgraph].get(position.type)
@@ -33,6 +38,9 @@ class RuntimeTypes:
                 continue
             found = types.setdefault(position.subgraph, set())
             found.update(self.index.possible(position.subgraph, position.type))
+        for subgraph, found in list(types.items()):
+            if len(found) == 1 and not found & allowed:
+                del types[subgraph]
         if len(types) < 2 or not any(types.values()):
             return None
         common = allowed.intersection(*types.values())

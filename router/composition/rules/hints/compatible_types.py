@@ -13,7 +13,8 @@ from router.composition.rules.report import hint, variants
 
 def check(merge: Merge) -> Iterator[CompositionHint]:
     for field in merge.fields():
-        own = {i: one for i, one in field.present().items() if i not in field.external}
+        present = field.present()
+        own = {i: one for i, one in present.items() if i not in field.external} or present
         yield from _of(merge, "FIELD", field.coordinate, field.ref, own)
     for one in merge.types.values():
         for item in one.input_fields.values():

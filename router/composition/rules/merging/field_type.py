@@ -6,16 +6,17 @@ from collections.abc import Iterator
 
 from router.composition.merge.records import Merge
 from router.composition.problems import CompositionError
+from router.composition.rules.merging.external_base import nowhere_resolved
 from router.composition.rules.report import across, variants
 
 
 def check(merge: Merge) -> Iterator[CompositionError]:
     for field in merge.fields():
-        if field.ref.incompatible:
+        if field.ref.incompatible and not nowhere_resolved(merge, field):
             types = {
                 index: f"`{one.type}`"
                 for index, one in field.present().items()
-                if index not in field.external
+                if index not in field.external or len(field.external) == len(field.present())
             }
             yield across(
                 merge,

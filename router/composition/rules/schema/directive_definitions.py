@@ -32,7 +32,7 @@ def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
             continue
         found = directive_definition(node)
         name = canonical[found.name]
-        if not subgraph.federation2 and name in LENIENT_IN_FEDERATION_1:
+        if not subgraph.federation2 and name in LENIENT_IN_FEDERATION_1 and _tolerated(found):
             continue
         for fault in _faults(subgraph, known[name], found):
             yield in_subgraph(
@@ -43,6 +43,14 @@ def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
                 f"@{found.name}",
                 found,
             )
+
+
+def _tolerated(found: DirectiveDef) -> bool:
+    """Definitions that Federation 1 let pass: no arguments, or `fields` nullable or misnamed."""
+    types = [str(argument.type) for argument in found.args.values()]
+    return not types or (
+        list(found.args) == ["fields"] and types[0] in ("String", "_FieldSet", "FieldSet")
+    )
 
 
 def _faults(subgraph: SubgraphSchema, wanted: DirectiveDef, found: DirectiveDef) -> Iterator[str]:

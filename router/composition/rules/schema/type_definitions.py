@@ -1,4 +1,4 @@
-"""TYPE_DEFINITION_INVALID: the types federation brings are scalars (or `_Entity`, `_Service`)."""
+"""TYPE_DEFINITION_INVALID: the types federation brings are scalars (or `_Entity`, a union)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from router.composition.federation_spec import FEDERATION_TYPES
 from router.composition.problems import CompositionError, place
 from router.composition.subgraph import SubgraphSchema, local_type
 
-SERVICE_KINDS = {"_Any": "scalar", "_Entity": "union", "_Service": "object"}
+SERVICE_KINDS = {"_Any": "scalar", "_Entity": "union"}
 
 
 def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
