@@ -47,6 +47,7 @@ def fields(service: str) -> Iterator[tuple[str, str, GraphQLField]]:
                     yield type_.name, name, field
 
 
+@pytest.mark.slow
 def test_the_services_compose() -> None:
     supergraph = build_schema(composed(), assume_valid=True)
     assert supergraph.query_type is not None

@@ -26,6 +26,8 @@ from router.planner.plan import (
 from router.supergraph import Supergraph
 from tests.support.services import SERVICES, built
 
+pytestmark = pytest.mark.slow  # whoever is first composes
+
 STEPS_MAX = 2
 
 MONEY = "{ amount currency }"

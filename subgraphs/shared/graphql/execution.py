@@ -43,9 +43,10 @@ Prepared = DocumentNode | list[GraphQLError]
 
 
 class Executor:
-    """Executes operations of one schema; keeps the last DOCUMENTS_MAX texts prepared."""
+    """Executes operations of one schema; keeps the last `documents_max` texts prepared."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, *, documents_max: int = DOCUMENTS_MAX) -> None:
+        self._documents_max = documents_max
         self._schema: GraphQLSchema = schema._schema
         self._documents: OrderedDict[str, Prepared] = OrderedDict()
 
@@ -57,7 +58,7 @@ class Executor:
             return known
         prepared = self._parsed(query)
         self._documents[query] = prepared
-        if len(self._documents) > DOCUMENTS_MAX:
+        if len(self._documents) > self._documents_max:
             self._documents.popitem(last=False)
         return prepared
 
