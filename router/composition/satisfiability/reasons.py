@@ -113,19 +113,28 @@ def _key_fault(
 
 def advice(moves: Moves, positions: Positions, type_name: str, name: str) -> str:
     """What would make the field available."""
-    resolvers = [moves.index.names[one] for one in _resolvers(moves, type_name, name)]
-    here = sorted({moves.index.names[position.subgraph] for position in positions})
-    keys = {target.text for target in moves.index.targets(type_name)}
+    index = moves.index
+    resolvers = _resolvers(moves, type_name, name)
+    here = {position.subgraph for position in positions}
+    field = f"{type_name}.{name}"
     if not resolvers:
-        return f"resolve {type_name}.{name} in some subgraph"
-    if keys:
-        key = sorted(keys)[0]
-        how = f"give {type_name} in {listing(resolvers, 'or')} a resolvable @key whose fields "
+        return f"resolve {field} in some subgraph"
+    requiring = [
+        one for one in resolvers if one in here and index.local_field(one, type_name, name)
+    ]
+    if requiring:
+        names = listing([index.names[one] for one in requiring])
         return (
-            f'{how}{listing(here)} can give (other subgraphs have "{key}"), or define '
-            f"{type_name}.{name} in {listing(here)} too and mark it @shareable in all"
+            f"make what {field} requires in {names} reachable from there by a @key, or stop "
+            f"requiring it"
         )
-    return (
-        f"make {type_name} an entity with the same @key in {listing([*here, *resolvers])}, or "
-        f"define {type_name}.{name} in {listing(here)} too and mark it @shareable in all"
-    )
+    there = listing([index.names[one] for one in resolvers], "or")
+    start = listing(sorted(index.names[one] for one in here))
+    keys = sorted({target.text for target in index.targets(type_name)})
+    share = f"define {field} in {start} too and mark it @shareable in all"
+    if keys:
+        return (
+            f"give {type_name} in {there} a resolvable @key of fields that {start} can give "
+            f"(other keys: {listing(keys)}), or {share}"
+        )
+    return f"give {type_name} the same resolvable @key in {start} and in {there}, or {share}"
