@@ -21,7 +21,7 @@ import msgspec
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Base of domain events: a frozen typed struct whose fields are the payload.
 
     `TYPE` is the name it is stored under for ever; `TYPE_VERSION` counts the shapes of its payload,
@@ -53,7 +53,7 @@ def event_type(name: str, *, version: int = 1, public: bool = True) -> Callable[
     return named
 
 
-class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Who acts. `kind` is one of user, staff, service, process_manager, system_timer, provider."""
 
     kind: str
@@ -61,14 +61,14 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     on_behalf_of: str | None = None
 
 
-class Client(msgspec.Struct, frozen=True, omit_defaults=True):
+class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a command came from, as far as it is known."""
 
     ip: str | None = None
     agent: str | None = None
 
 
-class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
     """Who, why and in answer to what. One for all events of an append.
 
     `command_id` names the intent that was decided, `correlation_id` the client's first intent,
@@ -89,7 +89,7 @@ class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 E = TypeVar("E", bound=Event)
 
 
-class Recorded(msgspec.Struct, Generic[E], frozen=True):
+class Recorded(msgspec.Struct, Generic[E], frozen=True, gc=False):
     """An event as the log holds it. `position` is its place in the global order, from 1, gapless;
     `version` its place in its stream, from 1. `type_version` is that of `event`, after upcasting.
     """

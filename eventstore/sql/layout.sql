@@ -57,6 +57,18 @@ CREATE TABLE IF NOT EXISTS {schema}.idempotency (
     recorded_at   timestamptz NOT NULL
 );
 
+-- Seals: each covers the events from first to last by the root of a Merkle tree over their leaves,
+-- and the seal before it by its hash. header is the JSON text that is hashed and signed.
+CREATE TABLE IF NOT EXISTS {schema}.seals (
+    number     bigint PRIMARY KEY,
+    first      bigint NOT NULL,
+    last       bigint NOT NULL,
+    header     json NOT NULL,
+    hash       bytea NOT NULL,
+    key_id     text NOT NULL,
+    signature  bytea NOT NULL
+);
+
 CREATE OR REPLACE FUNCTION {schema}.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'events are never changed: % of %.% refused',
@@ -71,6 +83,10 @@ ALTER TABLE {schema}.events ENABLE ALWAYS TRIGGER refuse_change;
 CREATE OR REPLACE TRIGGER refuse_truncate BEFORE TRUNCATE ON {schema}.events
     FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_change();
 ALTER TABLE {schema}.events ENABLE ALWAYS TRIGGER refuse_truncate;
+
+CREATE OR REPLACE TRIGGER refuse_change BEFORE UPDATE OR DELETE OR TRUNCATE ON {schema}.seals
+    FOR EACH STATEMENT EXECUTE FUNCTION {schema}.refuse_change();
+ALTER TABLE {schema}.seals ENABLE ALWAYS TRIGGER refuse_change;
 
 -- Makes the partitions that hold the positions up to `last`, `size` positions each. The caller
 -- holds the lock of the log's row. Attaching locks out neither readers nor writers.
