@@ -203,13 +203,11 @@ class _Run:
                 for child in nodes:
                     self._node(child, tree)
             case Parallel(nodes):
-                for child in nodes:
-                    self._node(child, tree.copy())
-                mutated = self.mutated
-                self.mutated = []
-                for child in nodes:
-                    self._node(child, tree)
-                self.mutated = mutated
+                copies = [tree.copy() for _ in nodes]
+                for child, copy in zip(nodes, copies, strict=True):
+                    self._node(child, copy)
+                for copy in copies:
+                    tree.absorb(copy)
             case Condition(variable, yes, no):
                 self._node(yes if self.values[variable] else no, tree)
             case Subscription(primary, rest):

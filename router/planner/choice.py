@@ -36,6 +36,8 @@ class Choice:
         self.paths = Paths(graph, self.positions, roots)
         self.fetches = FetchGraph()
         self.roots = roots
+        self.optional: set[int] = set()
+        """Ids of steps made for something that another subgraph could have been asked for."""
         self._leaves: list[Leaf] = []
         self._forced: list[tuple[Position, Node]] = []
 
@@ -185,10 +187,12 @@ class Choice:
             return self._place(position, min(free, key=lambda one: one[0])[1])
         labels = self.paths.labels(position)
         best: tuple[int, Node, Edge] | None = None
+        ways = 0
         for node, label in labels.items():
             edge = node.edges[field.name]
             if edge is None:
                 continue
+            ways += 1
             rank = label.rank
             if edge.conditional:
                 price = self.paths.conditional(position, node, edge, labels)
@@ -199,9 +203,14 @@ class Choice:
                 best = rank, node, edge
         if best is not None:
             _, node, edge = best
+            known = len(self.fetches.steps)
             if edge.conditional:
-                return self._conditional(position, node, edge)
-            return self._place(position, node)
+                place = self._conditional(position, node, edge)
+            else:
+                place = self._place(position, node)
+            if ways > 1:
+                self.optional.update(range(known, len(self.fetches.steps)))
+            return place
         if field.name == TYPENAME and labels and not self.graph.is_abstract(position.type):
             return self._place(position, min(labels, key=lambda node: labels[node].rank))
         if not self.graph.is_abstract(position.type):

@@ -20,7 +20,9 @@ NESTING_MAX: Final = 4
 """Entries whose key needs an entry whose key needs …, at nested positions."""
 _NEW: Final = 1000
 _SHARED: Final = 10
-"""Weight of a fetch of its own, and of one that can be part of another request."""
+_AVOIDED: Final = 50_000
+"""Weight of a fetch of its own, of one that can be part of another request, and of one that an
+attempt at a better plan does without."""
 
 Labels: TypeAlias = dict[Node, Label]
 Price: TypeAlias = tuple[int, int]
@@ -35,6 +37,7 @@ class Paths:
         self.version = 0
         self.depth = 0
         self.used: set[tuple[int, int]] = set()
+        self.avoided: frozenset[tuple[int, int]] = frozenset()
         self._bits: dict[tuple[int, Node, str, int], int] = {}
         self._weights: list[int] = []
         self._sums: dict[int, int] = {}
@@ -173,8 +176,10 @@ class Paths:
         number = self._bits.get(key)
         if number is None:
             number = self._bits[key] = len(self._weights)
-            shared = (node.subgraph, wave) in self.used or position.has_entity_step(node)
-            self._weights.append(_SHARED if shared else _NEW)
+            request = (node.subgraph, wave)
+            shared = request in self.used or position.has_entity_step(node)
+            avoided = request in self.avoided
+            self._weights.append(_AVOIDED if avoided else _SHARED if shared else _NEW)
         return 1 << number
 
     def _weight(self, added: int) -> int:

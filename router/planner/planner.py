@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from graphql import DocumentNode, OperationDefinitionNode, print_ast
 
 from router.planner.cache import PlanCache
@@ -9,10 +12,10 @@ from router.planner.choice import Choice
 from router.planner.config import PlannerConfig
 from router.planner.demand import demands, guarded
 from router.planner.errors import Unreachable
-from router.planner.fetch_graph import FetchGraph
+from router.planner.improve import best_draft
 from router.planner.normalise import find_operation, normalise_operation
 from router.planner.order import ordered
-from router.planner.passes import Request, batch, join_types, merge_siblings
+from router.planner.passes import Request
 from router.planner.plan import (
     Fetch,
     Flatten,
@@ -24,15 +27,20 @@ from router.planner.plan import (
 )
 from router.planner.query_graph import Node, QueryGraph
 from router.planner.selection import Selection
-from router.planner.text import Header, entity_fetch, root_fetch, signature
+from router.planner.text import Header, entity_fetch, root_fetch
 from router.supergraph import Supergraph
 
 
 class Planner:
     """Plans operations over one supergraph."""
 
-    def __init__(self, supergraph: Supergraph, config: PlannerConfig | None = None) -> None:
-        self.supergraph = supergraph
+    def __init__(
+        self,
+        supergraph: Supergraph,
+        config: PlannerConfig | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.supergraph, self.clock = supergraph, clock
         self.config = config or PlannerConfig()
         self.cache = PlanCache(self.config.cached_plans_max)
         self._graphs: dict[frozenset[str], QueryGraph] = {}
@@ -57,7 +65,8 @@ class Planner:
         key = self.cache.key(selection, header, labels)
         plan = self.cache.get(key)
         if plan is None:
-            plan = Planning(self._graph(labels), self.config, header).run(selection)
+            graph = self._graph(labels)
+            plan = Planning(graph, self.config, header, self.clock).run(selection)
             self.cache.put(key, plan)
         return plan
 
@@ -86,8 +95,14 @@ def _definition(node: object) -> str:
 class Planning:
     """The planning of one operation."""
 
-    def __init__(self, graph: QueryGraph, config: PlannerConfig, header: Header) -> None:
-        self.graph, self.config, self.header = graph, config, header
+    def __init__(
+        self,
+        graph: QueryGraph,
+        config: PlannerConfig,
+        header: Header,
+        clock: Callable[[], float],
+    ) -> None:
+        self.graph, self.config, self.header, self.clock = graph, config, header, clock
         self.supergraph = graph.supergraph
         self._fetches = 0
 
@@ -151,20 +166,9 @@ class Planning:
         raise Unreachable(selection.type, names[0], "")
 
     def _stage(self, selection: Selection, roots: tuple[Node, ...]) -> PlanNode | None:
-        choice = Choice(self.graph, selection.type, roots, self.config.fetches_max)
-        fetches = choice.run(selection)
-        merge_siblings(fetches)
-        join_types(
-            fetches,
-            choice.positions.possible_at,
-            lambda step: signature(self.supergraph, step),
-        )
-        return self._tree(fetches)
-
-    def _tree(self, fetches: FetchGraph) -> PlanNode | None:
-        requests = batch(fetches, self.config.batch_calls_max)
-        wanted = dict(zip(requests, demands(fetches, requests), strict=True))
-        return ordered(requests, lambda request: guarded(self._node(request), wanted[request]))
+        draft = best_draft(self.graph, selection, roots, self.config, self.clock)
+        wanted = dict(zip(draft.requests, demands(draft.fetches, draft.requests), strict=True))
+        return ordered(draft.requests, lambda one: guarded(self._node(one), wanted[one]))
 
     def _node(self, request: Request) -> PlanNode:
         number = self._fetches

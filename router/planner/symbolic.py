@@ -64,6 +64,20 @@ class Thing:
             set(self.named),
         )
 
+    def absorb(self, other: Thing) -> None:
+        """Add what `other`, a changed copy of this thing, has come to know."""
+        if other.types is not None:
+            self.types = other.types if self.types is None else self.types & other.types
+        self.named |= other.named
+        for name, members in other.members.items():
+            mine = self.members.setdefault(name, {})
+            for key, item in members.items():
+                known = mine.get(key)
+                if known is None:
+                    mine[key] = item
+                elif known.child is not None and item.child is not None:
+                    known.child.absorb(item.child)
+
     def at(
         self, path: Path, types: frozenset[str] | None = None
     ) -> Iterator[tuple[Thing, frozenset[str]]]:
