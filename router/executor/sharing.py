@@ -84,16 +84,21 @@ class SharedSubgraph:
             if isinstance(outcome, SubgraphError):
                 answer.set_exception(outcome)
             else:
-                answer.set_result(None if outcome is None else _own(outcome))
+                answer.set_result(_own(outcome) if outcome is not None else None)
 
     async def close(self) -> None:
         """Close what is inside."""
         await self.inner.close()
 
 
-def _own(response: SubgraphResponse) -> SubgraphResponse:
+def _own(response: SubgraphResponse) -> SubgraphResponse | None:
+    """The same answer with data of its own; None for data nested too deeply to be copied."""
+    try:
+        data = copy_json(response.data)
+    except RecursionError:
+        return None
     return SubgraphResponse(
-        copy_json(response.data),
+        data,
         response.errors,
         response.extensions,
         response.headers,

@@ -124,7 +124,11 @@ class GraphQLEndpoint:
                 bytes_max=config.limits.body_bytes_max,
             )
             exchange.read = True
-            request = read_body(body, batch_max=config.limits.batch_operations_max)
+            request = read_body(
+                body,
+                batch_max=config.limits.batch_operations_max,
+                variables_depth_max=config.limits.variables_depth_max,
+            )
         elif method in {"GET", "HEAD"}:
             exchange.read = True
             if self._page is not None and self._page.wanted(exchange.scope, headers):
@@ -132,7 +136,10 @@ class GraphQLEndpoint:
                 return
             exchange.media = negotiate(headers.get(b"accept"))
             self._csrf.check_get(headers)
-            request = read_query_string(exchange.scope["query_string"])
+            request = read_query_string(
+                exchange.scope["query_string"],
+                variables_depth_max=config.limits.variables_depth_max,
+            )
         elif method == "OPTIONS":
             allow = [(b"allow", ALLOWED.encode()), *self._cors.preflight_headers(headers)]
             await exchange.send_bytes(204, b"", allow)

@@ -40,7 +40,9 @@ def check_content_type(content_type: bytes | None) -> None:
         raise UnsupportedMediaType("The charset of the request must be UTF-8.")
 
 
-def read_body(body: bytes, *, batch_max: int) -> GraphQLRequest | list[GraphQLRequest]:
+def read_body(
+    body: bytes, *, batch_max: int, variables_depth_max: int
+) -> GraphQLRequest | list[GraphQLRequest]:
     """One request, or a batch. Raises BadRequest, BatchTooLarge."""
     try:
         value = orjson.loads(body)
@@ -52,11 +54,11 @@ def read_body(body: bytes, *, batch_max: int) -> GraphQLRequest | list[GraphQLRe
             raise BatchTooLarge(len(value), batch_max)
         if not value:
             raise BadRequest("The batch is empty.")
-        return [_read(item) for item in value]
-    return _read(value)
+        return [_read(item, variables_depth_max) for item in value]
+    return _read(value, variables_depth_max)
 
 
-def read_query_string(query_string: bytes) -> GraphQLRequest:
+def read_query_string(query_string: bytes, *, variables_depth_max: int) -> GraphQLRequest:
     """A request by GET. Raises BadRequest."""
     try:
         pairs = parse_qsl(
@@ -79,10 +81,10 @@ def read_query_string(query_string: bytes) -> GraphQLRequest:
             members.pop(name, None)
     if not members.get("operationName"):
         members.pop("operationName", None)
-    return _read(members)
+    return _read(members, variables_depth_max)
 
 
-def _read(value: Any) -> GraphQLRequest:
+def _read(value: Any, variables_depth_max: int) -> GraphQLRequest:
     if type(value) is not dict:
         raise BadRequest("A GraphQL request is a JSON object.")
     query = value.get("query")
@@ -92,14 +94,28 @@ def _read(value: Any) -> GraphQLRequest:
     operation_name = value.get("operationName")
     if operation_name is not None and type(operation_name) is not str:
         raise BadRequest("The member `operationName` is no string.")
-    return GraphQLRequest(
-        query,
-        operation_name or None,
-        _mapping(value, "variables"),
-        _mapping(value, "extensions"),
-    )
+    variables = _mapping(value, "variables")
+    if variables and _deeper_than(variables, variables_depth_max):
+        raise BadRequest(f"The variables are nested more than {variables_depth_max} levels deep.")
+    return GraphQLRequest(query, operation_name or None, variables, _mapping(value, "extensions"))
 
 
+def _deeper_than(value: Mapping[str, Any], levels: int) -> bool:
+    """Whether containers are nested more than `levels` deep; level by level, without recursion."""
+    containers: list[Any] = [value]
+    for _ in range(levels):
+        containers = [
+            item
+            for container in containers
+            for item in (container.values() if type(container) is dict else container)
+            if type(item) in _CONTAINERS
+        ]
+        if not containers:
+            return False
+    return True
+
+
+_CONTAINERS: Final = frozenset({dict, list})
 _NOTHING: Final[Mapping[str, Any]] = {}
 
 

@@ -34,10 +34,10 @@ class InProcessSubgraph:
     async def __call__(self, request: SubgraphRequest) -> SubgraphResponse:
         """Raises SubgraphTimeout, SubgraphCallFailed, SubgraphMalformedResponse."""
         operation = request.operation
-        variables = copy_json(request.variables) if request.variables else {}
         started = asyncio.get_running_loop().time()
         deadline = asyncio.timeout_at(request.deadline)
         try:
+            variables = copy_json(request.variables) if request.variables else {}
             async with deadline:
                 value = await self._call(
                     operation.query, variables, operation.name, request.headers

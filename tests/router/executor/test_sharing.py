@@ -26,6 +26,7 @@ class Held:
         self.called = asyncio.Event()
         self.go = asyncio.Event()
         self.fails = fails
+        self.data: dict[str, Any] | None = None
 
     async def __call__(
         self, query: str, variables: dict[str, Any], name: str | None, headers: Mapping[str, str]
@@ -35,7 +36,7 @@ class Held:
         await self.go.wait()
         if self.fails:
             raise ValueError
-        return {"data": {"a": {"list": [1]}}}
+        return {"data": self.data or {"a": {"list": [1]}}}
 
 
 def ask(
@@ -134,6 +135,21 @@ async def test_failure_is_shared_and_the_next_request_is_new() -> None:
     assert held.calls == 1
     held.fails = False
     assert (await ask(subgraphs)).data == {"a": {"list": [1]}}
+
+
+async def test_data_too_deep_to_copy_is_asked_for_again() -> None:
+    held = Held()
+    subgraphs = line(held)
+    deep: Any = []
+    for _ in range(5_000):
+        deep = [deep]
+    held.data = {"a": deep}
+    tasks = [ask(subgraphs) for _ in range(2)]
+    await until_idle()
+    held.go.set()
+    for task in tasks:
+        assert (await task).data is held.data
+    assert held.calls == 2
 
 
 async def test_one_who_waits_keeps_to_its_own_deadline() -> None:

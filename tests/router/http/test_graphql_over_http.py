@@ -100,6 +100,7 @@ async def test_refused_operations(
         (b'{"query": "{a}", "variables": []}', "`variables`"),
         (b'{"query": "{a}", "operationName": 1}', "`operationName`"),
         (b'{"query": "{a}", "extensions": "x"}', "`extensions`"),
+        (b'{"query": "{a}", "variables": {"a": %b}}' % (b"[" * 64 + b"]" * 64), "64 levels"),
     ],
 )
 async def test_malformed_requests(body: bytes, words: str) -> None:
