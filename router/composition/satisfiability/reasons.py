@@ -60,6 +60,8 @@ def _here(moves: Moves, at: Position, type_name: str, name: str, labels: Labels)
         return f"{coordinate} is @external and not provided on this way"
     if local.gone or not settled(labels, local.label):
         return f"{coordinate} is overridden"
+    if moves.resolve(at, type_name, name, labels):
+        return f"a context that {coordinate} takes is not set on this way"
     if local.requires and not index.can_reenter(at.subgraph, at.type):
         return (
             f'{coordinate} requires "{local.requires_text}" from elsewhere, but {at.type} has no '

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from router.composition.merge.records import FieldMerge, Merge
 from router.composition.model import ROOT_NAMES, FieldDef, RootKind, TypeDef, applied
 from router.composition.problems import CompositionError, CompositionHint
+from router.composition.satisfiability.contexts import Ancestors, Contexts
 from router.composition.satisfiability.index import Index, Labels, Position
 from router.composition.satisfiability.moves import Moves, Positions
 from router.composition.satisfiability.reasons import advice, reasons
@@ -46,13 +47,14 @@ class _State:
     positions: Positions
     labels: Labels
     path: Path
+    ancestors: Ancestors = frozenset()
 
 
 @dataclass(slots=True)
 class _Findings:
     errors: list[CompositionError] = field(default_factory=list)
     fields: set[str] = field(default_factory=set)
-    visited: dict[str, list[tuple[Positions, Labels]]] = field(default_factory=dict)
+    visited: dict[str, list[tuple[Positions, Labels, Ancestors]]] = field(default_factory=dict)
 
 
 class _Walk:
@@ -63,6 +65,7 @@ class _Walk:
         self.index = Index(merge)
         self.moves = Moves(self.index)
         self.runtime = RuntimeTypes(self.index)
+        self.contexts = Contexts(self.index)
         self.hidden = merge.composed.federated.get("inaccessible")
         self.findings = _Findings()
         self._last_key: tuple[Positions, str, Labels] | None = None
@@ -110,10 +113,10 @@ class _Walk:
             places = self._around(state.positions, state.type, state.labels)
             needed = self._needed(places, state)
         visits = findings.visited.setdefault(state.type, [])
-        for known, labels in visits:
-            if known <= places and labels <= state.labels:
+        for known, labels, ancestors in visits:
+            if known <= places and labels <= state.labels and ancestors <= state.ancestors:
                 return True
-        visits.append((needed, state.labels))
+        visits.append((needed, state.labels, state.ancestors))
         return False
 
     def _needed(self, places: Positions, state: _State) -> Positions:
@@ -153,11 +156,12 @@ class _Walk:
             narrowed = [self.moves.narrow(position, name) for position in state.positions]
             positions = frozenset(position for position in narrowed if position is not None)
             if len(positions) == len(narrowed) and positions:
-                yield _State(state.kind, name, positions, state.labels, (state.path, name))
+                path: Path = (state.path, name)
+                yield _State(state.kind, name, positions, state.labels, path, state.ancestors)
 
     def _through(self, state: _State, one: FieldDef, findings: _Findings) -> Iterator[_State]:
         for labels in self._branches(state, one):
-            there = self._resolve(state.positions, state.type, one.name, labels)
+            there = self._resolve(state, one.name, labels)
             path: Path = (state.path, one)
             if not there:
                 self._report(state, one, labels, path, findings)
@@ -183,14 +187,14 @@ class _Walk:
                     findings.fields.add(one.coordinate)
                     findings.errors.append(error)
                 return
-        yield _State(state.kind, target.name, there, labels, path)
+        ancestors = self.contexts.below(state.ancestors, state.type)
+        yield _State(state.kind, target.name, there, labels, path, ancestors)
 
-    def _resolve(
-        self, positions: Positions, type_name: str, name: str, labels: Labels
-    ) -> Positions:
+    def _resolve(self, state: _State, name: str, labels: Labels) -> Positions:
         answer: set[Position] = set()
-        for position in self._around(positions, type_name, labels):
-            answer |= self.moves.step(position, type_name, name, labels)
+        for position in self._around(state.positions, state.type, labels):
+            if self.contexts.met(position, name, state.ancestors):
+                answer |= self.moves.step(position, state.type, name, labels)
         return frozenset(answer)
 
     def _around(self, positions: Positions, type_name: str, labels: Labels) -> Positions:

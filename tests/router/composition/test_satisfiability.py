@@ -152,3 +152,17 @@ type U { x: Int @shareable y: Int }
 """
     (error,) = errors(text)
     assert error.coordinates == ("U.y",)
+
+
+def test_a_context_must_be_set_on_the_way() -> None:
+    text = """
+### a
+# link 2.9
+type Query { t: T }
+type T @key(fields: "id") @context(name: "c") { id: ID! n: String u: U! }
+type U @key(fields: "id") { id: ID! x(a: String @fromContext(field: "$c { n }")): Int }
+"""
+    assert not errors(text)
+    (error,) = errors(text.replace("t: T }", "t: T u: U }"))
+    assert error.coordinates == ("U.x",)
+    assert "a context that U.x takes is not set on this way" in error.message
