@@ -6,6 +6,7 @@ One log of EVENTS, ten a stream, hundreds of streams under way at a time, on a s
 (fsync off: disks differ more than programs). Measured over it, best first:
 
     pure SQL               INSERT … SELECT over the payloads: the limit
+    fold_sql               folded within the database, batch by batch; two workers, one
     fold, two workers      `projections rebuild --workers 2`
     fold, one worker
     apply                  no `fold` written: event by event, pipelined
@@ -101,6 +102,18 @@ class FoldedBalances(Balances):
             key=("account",),
             add=("balance_minor", "payments"),
         )
+
+
+class BalancesBySql(FoldedBalances):
+    """The same rows, written within the database."""
+
+    fold_sql = (
+        "INSERT INTO balances"
+        " SELECT stream, sum((payload ->> 'amount_minor')::bigint), count(*)"
+        " FROM batch GROUP BY stream ON CONFLICT (account) DO UPDATE SET"
+        " balance_minor = balances.balance_minor + excluded.balance_minor,"
+        " payments = balances.payments + excluded.payments",
+    )
 
 
 def store_of(conninfo: str) -> EventStore:
@@ -267,6 +280,8 @@ async def measure(server: TestServer, events: int) -> dict[str, Any]:
             connection.execute("VACUUM ANALYZE")
         figures["pure SQL"] = events / await asyncio.to_thread(pure_sql, conninfo)
         for way, projection, workers in [
+            ("fold_sql, two workers", BalancesBySql(), 2),
+            ("fold_sql, one worker", BalancesBySql(), 1),
             ("fold, two workers", FoldedBalances(), 2),
             ("fold, one worker", FoldedBalances(), 1),
             ("apply", Balances(), 1),

@@ -92,6 +92,32 @@ def write(
         raise
 
 
+def write_by_sql(
+    connection: Connection, share: Share, batch: str, recorded_at: datetime | None
+) -> None:
+    """Fold what the query `batch` gives, by the projection's own statements, and move on."""
+    try:
+        connection.execute("BEGIN")
+        use_schema(connection, share.member.build.schema_name)
+        for statement in share.member.projection.fold_sql:
+            connection.execute(over_batch(statement, batch).encode())
+        _advance(connection, [share], recorded_at)
+        fault_point("projections.before_commit")
+        connection.execute("COMMIT")
+        fault_point("projections.after_commit")
+    except BaseException:
+        roll_back(connection)
+        raise
+
+
+def over_batch(statement: str, batch: str) -> str:
+    """The statement with `batch` as its first common table expression."""
+    words = statement.lstrip()
+    if words[:5].upper() == "WITH ":
+        return f"WITH batch AS ({batch}), {words[5:]}"
+    return f"WITH batch AS ({batch}) {words}"
+
+
 def _fold(
     connection: Connection,
     share: Share,
@@ -130,7 +156,7 @@ def _advance(connection: Connection, shares: Sequence[Share], recorded_at: datet
             [share.member.position for share in shares],
             [share.end for share in shares],
             [share.seen for share in shares],
-            [len(share.events) for share in shares],
+            [share.applied for share in shares],
             [share.unknown for share in shares],
             recorded_at,
         ),

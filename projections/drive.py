@@ -12,14 +12,24 @@ from dataclasses import dataclass, field
 import structlog
 
 from projections import catalogue
-from projections.batch import Connection, described, is_transient, write, write_carefully
+from projections.batch import (
+    Connection,
+    described,
+    is_transient,
+    write,
+    write_by_sql,
+    write_carefully,
+)
 from projections.batch_size import BatchSize
 from projections.log import Log, LogPage
-from projections.member import Member, share_of
+from projections.member import Member, Share, share_of
+from projections.store_log import StoreLog
 
 TARGET_SECONDS = 1.0
 EVENTS_FIRST, EVENTS_MAX = 1_024, 16_384
 """Positions in one transaction: what is read, decoded and folded at once bounds the memory."""
+SQL_EVENTS = 50_000
+"""Positions in one transaction that folds within the database."""
 TRANSIENT_ATTEMPTS_MAX = 8
 
 log = structlog.get_logger(__name__)
@@ -39,6 +49,8 @@ class Driver:
     reader: Connection
     member: Member
     events_per_second_max: float = math.inf
+    by_events_until: int = 0
+    """Up to where batches go through Python although the projection has `fold_sql`."""
     size: BatchSize = field(
         default_factory=lambda: BatchSize(
             TARGET_SECONDS, events=EVENTS_FIRST, events_max=EVENTS_MAX
@@ -59,12 +71,12 @@ class Driver:
             while self.member.position < up_to:
                 if stop():
                     return False
-                started = time.monotonic()
-                page = following(self.member.position)
-                if not self._write(page):
+                started, before = time.monotonic(), self.member.position
+                if not self._write_by_sql(up_to) and not self._write(following(before)):
                     return False
                 moved()
-                due = started + page.seen / self.events_per_second_max
+                seen = self.member.position - before
+                due = started + seen / self.events_per_second_max
                 while not stop() and (left := due - time.monotonic()) > 0:
                     time.sleep(min(left, 0.1))
         return True
@@ -93,6 +105,42 @@ class Driver:
                 return page
 
             yield following
+
+    def _write_by_sql(self, up_to: int) -> bool:
+        """Write a large batch within the database; False if it must go through Python.
+
+        That is so for projections without `fold_sql`, when keys are parked, for old payloads and
+        gaps, and for a batch whose statements failed: there, the event that fails is searched for.
+        """
+        member, source = self.member, self.source
+        projection, after = member.projection, member.position
+        if (
+            not projection.fold_sql
+            or not isinstance(source, StoreLog)
+            or member.parked
+            or after < self.by_events_until
+        ):
+            return False
+        limit = min(SQL_EVENTS, up_to - after)
+        parts = member.part, member.parts
+        span = source.span(self.connection, after, limit, projection.types, *parts)
+        if span.old or span.position - after != span.seen:
+            self.by_events_until = after + 1
+            return False
+        batch = source.batch(span, after, projection.types, *parts)
+        share = Share(
+            *(member, [], [], span.position, span.seen, len(span.unknown)), by_sql=span.wanted
+        )
+        try:
+            write_by_sql(self.connection, share, batch, span.recorded_at)
+        except Exception as error:
+            if self.connection.broken or self.connection.closed:
+                raise
+            log.warning("projections.by_events", build=str(member), error=described(error)[0])
+            self.by_events_until = span.position
+            return False
+        member.position = span.position
+        return True
 
     def _write(self, page: LogPage) -> bool:
         member, attempts = self.member, 0

@@ -67,6 +67,13 @@ class Share:
     seen: int
     unknown: int
     undecodable: bool = False
+    by_sql: int = 0
+    """Events that are folded within the database, in place of `events`."""
+
+    @property
+    def applied(self) -> int:
+        """How many events the projection is given."""
+        return len(self.events) + self.by_sql
 
 
 def share_of(page: LogPage, after: int, member: Member) -> Share | None:

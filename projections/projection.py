@@ -41,6 +41,11 @@ class Projection:
     parallel: ClassVar[bool] = False
     """Whether events of different streams may be applied at the same time, by several workers: no
     row depends on the order between streams. Rows of several streams are then changed by sums."""
+    fold_sql: ClassVar[tuple[str, ...]] = ()
+    """Statements that fold a whole relation `batch` (position, stream, version, id, type,
+    recorded_at, tags, metadata, payload; the last two as json), for rebuilds at the speed of the
+    database. Optional; each sees all of the batch, one after the other. They must leave what
+    `apply` leaves. Old versions of payloads never get there: those batches go through `fold`."""
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the rows of one event; nothing else, for it may run again. Statements are

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 import structlog
+from psycopg import sql
 
 from eventstore.errors import EventStoreError
 from eventstore.event import Metadata, Recorded
@@ -24,6 +26,24 @@ _metadata = msgspec.json.Decoder(Metadata).decode
 _NO_METADATA: Any = None
 _Row = tuple[int, str, int, str, int, datetime, UUID, list[str] | None, Any, Any]
 """An event as it is stored; the last two, metadata and payload, are None when not asked for."""
+
+
+_PART = "(hashtextextended(stream, 7) & 1023) % {} = {}"
+"""Which part of the streams a worker takes: of how many, and which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Positions that follow another: up to `position`, of which `seen` are there. `wanted` events
+    are of the types and the part asked for; `old` ones of the types are in an older shape.
+    """
+
+    position: int
+    seen: int
+    wanted: int
+    old: int
+    unknown: list[int]
+    recorded_at: datetime | None
 
 
 class StoreLog:
@@ -45,8 +65,15 @@ class StoreLog:
             f" FROM (SELECT *, type = ANY(%s) AS wanted FROM {events}"
             " WHERE position > %s ORDER BY position LIMIT %s) page ORDER BY position"
         )
-        self._part = self._page.replace(
-            "type = ANY(%s)", "type = ANY(%s) AND (hashtextextended(stream, 7) & 1023) %% %s = %s"
+        part = _PART.replace("%", "%%").format("%s", "%s")
+        self._part = self._page.replace("type = ANY(%s)", f"type = ANY(%s) AND {part}")
+        self._span = (
+            "SELECT max(position), count(*),"
+            " count(*) FILTER (WHERE e.type_version <> w.version),"
+            " coalesce(array_agg(position) FILTER (WHERE type <> ALL(%s)), '{}'),"
+            f" max(recorded_at), count(w.version) FILTER (WHERE {part})"
+            f" FROM {events} e LEFT JOIN unnest(%s::text[], %s::int[]) AS w (name, version)"
+            " ON w.name = e.type WHERE position > %s AND position <= %s"
         )
         self._streams = (
             f"SELECT {columns} metadata, payload FROM {events}"
@@ -90,6 +117,38 @@ class StoreLog:
             unknown = [row[0] for row in rows if row[3] not in names]
         undecodable = any(type(recorded.event) is Undecodable for recorded in events)
         return LogPage(events, rows[-1][0], len(rows), unknown, rows[-1][5], undecodable)
+
+    def span(
+        self,
+        connection: Connection,
+        after: int,
+        limit: int,
+        types: Collection[str],
+        part: int,
+        parts: int,
+    ) -> Span:
+        """What lies in the `limit` positions beyond `after`, without reading the events."""
+        shapes = {name: self._types.current(name).TYPE_VERSION for name in types}
+        row = connection.execute(
+            self._span,
+            (
+                list(self._types.names),
+                *(parts, part, list(shapes), list(shapes.values()), after, after + limit),
+            ),
+        ).fetchone()
+        assert row is not None
+        position, seen, old, unknown, recorded_at, wanted = row
+        return Span(position or after, seen, wanted, old, unknown, recorded_at)
+
+    def batch(self, span: Span, after: int, types: Collection[str], part: int, parts: int) -> str:
+        """A query for the events of a span, as `Projection.fold_sql` sees them."""
+        query = sql.SQL(
+            "SELECT position, stream, version, id, type, recorded_at, tags, metadata, payload"
+            " FROM {}.events WHERE position > {} AND position <= {} AND type = ANY({})"
+        ).format(sql.Identifier(self.store.layout.schema), after, span.position, sorted(types))
+        if parts > 1:
+            query += sql.SQL(" AND " + _PART).format(parts, part)
+        return query.as_string()
 
     def head(self, connection: Connection) -> int:
         row = connection.execute(self._head).fetchone()

@@ -50,6 +50,26 @@ class BalancesInBulk(Balances):
         )
 
 
+class BalancesBySql(Balances):
+    """Rebuilt within the database."""
+
+    parallel = True
+    fold_sql = (
+        "INSERT INTO balances (account, owner) SELECT stream, payload ->> 'owner'"
+        " FROM batch WHERE type = 'account.opened'",
+        "WITH sums AS (SELECT stream, sum((payload ->> 'amount_minor')::bigint) AS amount,"
+        " count(*) AS times FROM batch WHERE type = 'account.deposited' GROUP BY stream)"
+        " UPDATE balances SET balance_minor = balance_minor + amount, deposits = deposits + times"
+        " FROM sums WHERE account = stream",
+    )
+
+
+class WrongSql(BalancesBySql):
+    """Counts nothing."""
+
+    fold_sql = BalancesBySql.fold_sql[:1]
+
+
 class Forgetful(BalancesByFold):
     """Folds the first event of a batch only."""
 
@@ -70,7 +90,7 @@ class Random(Totals):
 async def test_good_projections_pass(store: EventStore, database: str) -> None:
     await deposits(store, accounts=3, times=4)
     events = await store.read(0)
-    for projection in (Balances(), BalancesByFold(), BalancesInBulk(), Totals()):
+    for projection in (Balances(), BalancesByFold(), BalancesInBulk(), BalancesBySql(), Totals()):
         rows = check_projection(database, projection, events)
         assert rows.keys() == {"totals"} or rows["balances"][0] == '(acc_0,"owner 0",10,4)'
 
@@ -82,6 +102,8 @@ async def test_a_fold_that_differs_and_an_apply_that_varies_are_found(
     events = await store.read(0)
     with pytest.raises(Unequal, match="`fold` of"):
         check_projection(database, Forgetful(), events)
+    with pytest.raises(Unequal, match="`fold_sql`"):
+        check_projection(database, WrongSql(), events)
     with pytest.raises(Unequal, match="`apply` again"):
         check_projection(database, Random(), events)
 

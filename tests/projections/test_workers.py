@@ -8,12 +8,15 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
-from eventstore.event import Actor
+from eventstore.event import Actor, Recorded
 from eventstore.store import EventStore
-from projections import Operations, ProjectionRunner
+from eventstore.types import EventTypes, Upcaster
+from projections import Cursor, Operations, ProjectionRunner
 from projections.catalogue import State
 from projections.rebuild import Progress
 from projections.workers import WorkerFailed
@@ -21,12 +24,16 @@ from tests.projections.ledger import (
     Balances,
     BalancesByFold,
     Deposited,
+    Noted,
+    Totals,
     append,
     deposits,
     new_store,
     rows,
     run,
 )
+from tests.projections.test_parked import DepositedLater
+from tests.projections.test_testing import BalancesBySql
 from tests.projections.waiting import until
 
 ANN = Actor(kind="staff", id="ann")
@@ -40,6 +47,54 @@ class Independent(BalancesByFold):
 
 def operations_of(store: EventStore) -> Operations:
     return Operations(store, [Independent()], crew=functools.partial(new_store, store.conninfo))
+
+
+class BySql(Independent):
+    """Folded within the database, which fails for a deposit of less than nothing."""
+
+    fold_sql = BalancesBySql.fold_sql
+
+    def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
+        for recorded in batch:
+            self.apply(recorded, cursor)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_a_rebuild_within_the_database_leaves_what_events_leave(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    monkeypatch.setattr("projections.drive.SQL_EVENTS", 64)
+    operations = Operations(store, [BySql()], crew=functools.partial(new_store, store.conninfo))
+    await deposits(store, accounts=10, times=20)
+    async with ProjectionRunner(store, [BySql()]) as runner:
+        await append(store, "acc_1", Noted("not handled"))
+        bad = await append(store, "acc_3", Deposited(-1000), Deposited(5))
+        position = await append(store, "acc_4", Deposited(7))
+        assert await runner.wait_for(position, 10)
+        done = await operations.rebuild("balances", by=ANN, workers=workers)
+        assert done.build.seen == done.build.position
+        assert done.build.applied == position - 1
+        assert (done.build.parked_keys, done.build.parked_events) == (1, 2)
+        assert bad > 0
+        found = await operations.verify("balances")
+        assert found.equal, found.examples
+
+
+async def test_old_payloads_are_never_folded_within_the_database(database: str) -> None:
+    upcasters = [Upcaster("account.deposited", 1, lambda old: old | {"currency": "EUR"})]
+
+    class InCurrency(Totals):
+        handles = (DepositedLater,)
+        fold_sql = ("INSERT INTO totals SELECT true, count(*), -1 FROM batch",)
+
+    async with new_store(database) as store:
+        await append(store, "acc_1", Deposited(1), Deposited(2))
+    types = EventTypes([DepositedLater], upcasters)
+    async with EventStore(database, types, name="bank") as store:
+        await append(store, "acc_1", DepositedLater(3, "EUR"))
+        await Operations(store, [InCurrency()]).rebuild("totals", by=ANN)
+    assert rows(database, "SELECT amount_minor FROM totals_b2.totals") == [{"amount_minor": 6}]
 
 
 @pytest.mark.slow
