@@ -14,6 +14,7 @@ from subgraphs.products.events import EVENTS
 from subgraphs.products.handlers import ProductHandlers
 from subgraphs.products.keys import TABLES, CatalogueKeys
 from subgraphs.products.mutations import SCHEMA
+from subgraphs.products.price_handlers import PriceHandlers
 from subgraphs.products.read_models import EXTENSIONS, Catalogue, Categories
 from subgraphs.products.reads import CatalogueReads
 from subgraphs.products.schedule import PriceSchedule
@@ -27,8 +28,10 @@ def build(context: ServiceContext) -> Service[ProductsResources]:
     store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
+    keys = CatalogueKeys(reads)
     resources = ProductsResources(
-        ProductHandlers(commands, streams, CatalogueKeys(reads), context.new_id),
+        ProductHandlers(commands, keys, context.new_id),
+        PriceHandlers(commands, streams, keys, context.new_id),
         CategoryHandlers(commands, streams, context.new_id),
         CatalogueReads(reads),
     )

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from eventstore.event import Event
+from subgraphs.products.domain_rules import (
+    Details,
+    NewVariant,
+    Path,
+    check_channel,
+    check_price,
+    check_slug,
+    check_variant,
+    checked_details,
+)
 from subgraphs.products.events import (
     DEFAULT_CHANNEL,
     DetailsChanged,
@@ -20,44 +29,12 @@ from subgraphs.products.events import (
     ProductUnpublished,
     VariantAdded,
 )
-from subgraphs.products.refusals import Archived, NegativePrice, SkuTaken
+from subgraphs.products.refusals import Archived, SkuTaken
 from subgraphs.shared.errors import InvalidValue, NotFound
 from subgraphs.shared.money import CurrencyDiffers, Money
 
 VARIANTS_MAX = 100
-OPTIONS_MAX = 10
-TITLE_CHARACTERS_MAX = 300
-DESCRIPTION_CHARACTERS_MAX = 10_000
-WEIGHT_GRAMS_MAX = 10_000_000
 SCHEDULED_MAX = 50
-STANDARD_TAX = "standard"
-
-_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
-_SKU = re.compile(r"[\x21-\x7e]{1,64}\Z")
-_WORD = re.compile(r"[a-z][a-z0-9_-]{0,63}\Z")
-
-Path = Sequence[str]
-
-
-@dataclass(frozen=True, slots=True)
-class NewVariant:
-    """What is asked for. `id` is given by the handler."""
-
-    id: str
-    sku: str
-    price: Money
-    options: tuple[Option, ...] = ()
-    weight_grams: int | None = None
-    tax_class: str = STANDARD_TAX
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What a product is called."""
-
-    title: str
-    description: str | None = None
-    category_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +91,8 @@ class Product:
         """Decide. Raises InvalidValue, NegativePrice, SkuTaken (twice in one product)."""
         if self.created_at is not None:
             return []
-        if not _SLUG.match(slug) or len(slug) > 120:
-            raise InvalidValue(
-                f"{slug[:80]!r} is not a slug: expected lower-case words joined by -",
-                path=[*path, "slug"],
-            )
-        checked = _details(details, path)
+        check_slug(slug, [*path, "slug"])
+        checked = checked_details(details, path)
         if not variants:
             raise InvalidValue("a product has at least one variant", path=[*path, "variants"])
         events: list[Event] = [
@@ -138,7 +111,7 @@ class Product:
     def change_details(self, details: Details) -> list[Event]:
         """Decide. Nothing to do where all is the same."""
         self._changeable()
-        checked = _details(details, ["input"])
+        checked = checked_details(details, ["input"])
         if checked == self.details:
             return []
         return [DetailsChanged(self.id, checked.title, checked.description, checked.category_id)]
@@ -150,7 +123,7 @@ class Product:
             return []
         if len(self.variants) >= VARIANTS_MAX:
             raise InvalidValue(f"a product has at most {VARIANTS_MAX} variants", path=path)
-        _check_variant(new, path)
+        check_variant(new, path)
         if any(variant.sku == new.sku for variant in self.variants.values()):
             raise SkuTaken(new.sku, path=[*path, "sku"])
         options = ", ".join(option.value for option in new.options)
@@ -184,8 +157,8 @@ class Product:
         """
         self._changeable()
         variant = self._variant(variant_id)
-        _check_price(change.price, [*path, "amount"])
-        _check_channel(change.channel)
+        check_price(change.price, [*path, "amount"])
+        check_channel(change.channel)
         current = variant.prices.get(change.channel)
         if current is not None and current.currency != change.price.currency:
             raise CurrencyDiffers(change.price.currency, current.currency, path=[*path, "currency"])
@@ -211,13 +184,13 @@ class Product:
     def publish(self, channel: str) -> list[Event]:
         """Decide. Published there already is nothing to do."""
         self._changeable()
-        _check_channel(channel)
+        check_channel(channel)
         return [] if channel in self.channels else [ProductPublished(self.id, channel)]
 
     def unpublish(self, channel: str, reason: str | None) -> list[Event]:
         """Decide. Not published there is nothing to do."""
         self._existing()
-        _check_channel(channel)
+        check_channel(channel)
         if channel not in self.channels:
             return []
         return [ProductUnpublished(self.id, channel, reason)]
@@ -333,54 +306,3 @@ def _changed(
         at,
         change.reason,
     )
-
-
-def _details(details: Details, path: Path) -> Details:
-    title = details.title.strip()
-    if not title or len(title) > TITLE_CHARACTERS_MAX or not title.isprintable():
-        raise InvalidValue(
-            f"a title has 1 to {TITLE_CHARACTERS_MAX} printable characters", path=[*path, "title"]
-        )
-    description = details.description
-    if description is not None and len(description) > DESCRIPTION_CHARACTERS_MAX:
-        raise InvalidValue(
-            f"a description has at most {DESCRIPTION_CHARACTERS_MAX} characters",
-            path=[*path, "description"],
-        )
-    return replace(details, title=title)
-
-
-def _check_variant(new: NewVariant, path: Path) -> None:
-    if not _SKU.match(new.sku):
-        raise InvalidValue(
-            f"{new.sku[:80]!r} is not a sku: 1 to 64 ASCII characters without blanks",
-            path=[*path, "sku"],
-        )
-    if len(new.options) > OPTIONS_MAX:
-        raise InvalidValue(f"a variant has at most {OPTIONS_MAX} options", path=[*path, "options"])
-    for option in new.options:
-        if not (1 <= len(option.name) <= 100 and 1 <= len(option.value) <= 100):
-            raise InvalidValue(
-                "an option's name and value have 1 to 100 characters", path=[*path, "options"]
-            )
-    weight = new.weight_grams
-    if weight is not None and not 0 <= weight <= WEIGHT_GRAMS_MAX:
-        raise InvalidValue(
-            f"a weight is 0 to {WEIGHT_GRAMS_MAX} grams, this is {weight}",
-            path=[*path, "weightGrams"],
-        )
-    if not _WORD.match(new.tax_class):
-        raise InvalidValue("a tax class is a lower-case word", path=[*path, "taxClass"])
-    _check_price(new.price, [*path, "price", "amount"])
-
-
-def _check_price(price: Money, path: Path) -> None:
-    if price.minor < 0:
-        raise NegativePrice(str(price), path=path)
-
-
-def _check_channel(channel: str) -> None:
-    if not _WORD.match(channel):
-        raise InvalidValue(
-            f"{channel[:80]!r} is not a channel: a lower-case word", path=["channel"]
-        )

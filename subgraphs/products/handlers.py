@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +11,15 @@ from eventstore import (
     Append,
     Effect,
     EffectRefused,
-    Streams,
-    WrongExpectedVersion,
 )
 from eventstore.event import Event
-from subgraphs.products.domain import Details, NewVariant, PriceChange, Product
-from subgraphs.products.events import PriceScheduled
+from subgraphs.products.domain import Product
+from subgraphs.products.domain_rules import Details, NewVariant
 from subgraphs.products.keys import UNIQUE, CatalogueKeys, Claim, claim
 from subgraphs.products.refusals import SkuTaken, SlugTaken
-from subgraphs.products.schedule import schedule_price
 from subgraphs.shared.auth import Role
 from subgraphs.shared.commands import Commands, Done
-from subgraphs.shared.errors import InvalidValue, NotFound, Refusal, Refusals, VersionChanged
+from subgraphs.shared.errors import InvalidValue, Refusal, Refusals
 from subgraphs.shared.graphql.context import RequestContext
 
 BATCH_MAX = 500
@@ -44,28 +40,16 @@ class NewProduct:
     path: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class PriceRequest:
-    """A price for a variant named by its id or its sku."""
-
-    key: str
-    by_sku: bool
-    change: PriceChange
-    path: tuple[str, ...]
-
-
 class ProductHandlers:
     """Commands on products. Only staff may give them: that is decided here."""
 
     def __init__(
         self,
         commands: Commands,
-        streams: Streams,
         keys: CatalogueKeys,
         new_id: Callable[[str], str],
     ) -> None:
-        self._commands, self._streams, self._keys = commands, streams, keys
-        self._new_id = new_id
+        self._commands, self._keys, self._new_id = commands, keys, new_id
 
     async def create(
         self,
@@ -78,7 +62,7 @@ class ProductHandlers:
     ) -> Done[Product]:
         """Create products, all or none, in one append. Raises Refusals: all that is wrong."""
         require_staff(context, "create products")
-        _check_batch(len(products), "products")
+        check_batch(len(products), "products")
         done = await self._commands.replayed(
             context, Product, operation=operation, idempotency_key=idempotency_key, body=body
         )
@@ -158,74 +142,6 @@ class ProductHandlers:
                 raise
             raise SkuTaken(variant.sku, path=["input", "sku"]) from error
 
-    async def change_price(
-        self,
-        context: Context,
-        request: PriceRequest,
-        *,
-        body: Any,
-        idempotency_key: str,
-        expected: int | None,
-    ) -> Done[Product]:
-        """Change one price, now or later."""
-        require_staff(context, "change prices")
-        place = await self._keys.place(request.key, by_sku=request.by_sku)
-        change, schedule_id = request.change, self._new_id("sch")
-        return await self._commands.run(
-            context,
-            Product,
-            place.product_id,
-            lambda product: product.change_price(
-                place.variant_id,
-                change,
-                context.clock(),
-                schedule_id=schedule_id,
-                path=[*request.path, "price"],
-            ),
-            operation="changePrice",
-            body=body,
-            idempotency_key=idempotency_key,
-            expected_version=expected,
-            reason=change.reason,
-            effects=_schedules,
-        )
-
-    async def change_prices(
-        self,
-        context: Context,
-        requests: Sequence[PriceRequest],
-        *,
-        body: Any,
-        idempotency_key: str,
-    ) -> Done[Product]:
-        """Change many prices, all or none, in one append. Raises Refusals: all that is wrong."""
-        require_staff(context, "change prices")
-        _check_batch(len(requests), "changes")
-        operation = "changePrices"
-        for attempt in range(1, ATTEMPTS_MAX + 1):
-            done = await self._commands.replayed(
-                context, Product, operation=operation, idempotency_key=idempotency_key, body=body
-            )
-            if done is not None:
-                return done
-            states, appends = await self._priced(context, requests)
-            effects = [effect for made in appends for effect in _schedule_rows(made.events)]
-            try:
-                return await self._commands.append(
-                    context,
-                    Product,
-                    states,
-                    [made for made in appends if made.events],
-                    operation=operation,
-                    idempotency_key=idempotency_key,
-                    body=body,
-                    effects=effects,
-                )
-            except WrongExpectedVersion as error:
-                if attempt == ATTEMPTS_MAX:
-                    raise VersionChanged(error.stream, None, error.actual) from error
-        raise AssertionError("the loop ends by returning or raising")
-
     async def publish(
         self, context: Context, product_id: str, channel: str, expected: int | None
     ) -> Done[Product]:
@@ -261,53 +177,6 @@ class ProductHandlers:
         return await self._run(
             context, product_id, lambda product: product.archive(reason), expected, reason=reason
         )
-
-    async def _priced(
-        self, context: Context, requests: Sequence[PriceRequest]
-    ) -> tuple[dict[str, Product], list[Append]]:
-        """The products after the changes, and what to append to each."""
-        places = await self._keys.places(
-            variant_ids=[request.key for request in requests if not request.by_sku],
-            skus=[request.key for request in requests if request.by_sku],
-        )
-        product_ids = list(dict.fromkeys(place.product_id for place in places.values()))
-        loaded = await asyncio.gather(
-            *(self._streams.load(Product, product_id) for product_id in product_ids)
-        )
-        versions = {
-            product_id: version
-            for product_id, (_, version) in zip(product_ids, loaded, strict=True)
-        }
-        states = {
-            product_id: state for product_id, (state, _) in zip(product_ids, loaded, strict=True)
-        }
-        decided: dict[str, list[Event]] = {product_id: [] for product_id in product_ids}
-        refusals: list[Refusal] = []
-        for request in requests:
-            place = places.get(request.key)
-            try:
-                if place is None:
-                    raise NotFound("ProductVariant", request.key, path=request.path)
-                events = states[place.product_id].change_price(
-                    place.variant_id,
-                    request.change,
-                    context.clock(),
-                    schedule_id=self._new_id("sch"),
-                    path=[*request.path, "price"],
-                )
-            except Refusal as refusal:
-                refusals.append(refusal)
-                continue
-            for event in events:
-                states[place.product_id] = states[place.product_id].evolve(event)
-            decided[place.product_id] += events
-        if refusals:
-            raise Refusals(refusals)
-        appends = [
-            Append(product_id, events, versions[product_id])
-            for product_id, events in decided.items()
-        ]
-        return states, appends
 
     async def _conflicts(
         self, products: Sequence[NewProduct], claims: Sequence[Claim]
@@ -379,14 +248,7 @@ def _variant_claims(product_id: str, variant: NewVariant) -> list[Claim]:
     ]
 
 
-def _schedules(_: Product, events: Sequence[Event]) -> list[Effect]:
-    return _schedule_rows(events)
-
-
-def _schedule_rows(events: Sequence[Event]) -> list[Effect]:
-    return [schedule_price(event) for event in events if isinstance(event, PriceScheduled)]
-
-
-def _check_batch(size: int, name: str) -> None:
+def check_batch(size: int, name: str) -> None:
+    """Raises InvalidValue for a batch that is empty or too large."""
     if not 1 <= size <= BATCH_MAX:
         raise InvalidValue(f"1 to {BATCH_MAX} at a time, these are {size}", path=["input", name])

@@ -8,9 +8,11 @@ from typing import TypeVar
 
 import strawberry
 
-from subgraphs.products.domain import STANDARD_TAX, Details, NewVariant, PriceChange
+from subgraphs.products.domain import PriceChange
+from subgraphs.products.domain_rules import STANDARD_TAX, Details, NewVariant
 from subgraphs.products.events import DEFAULT_CHANNEL, Option
-from subgraphs.products.handlers import NewProduct, PriceRequest
+from subgraphs.products.handlers import NewProduct
+from subgraphs.products.price_handlers import PriceRequest
 from subgraphs.shared.errors import InvalidValue, Refusal, Refusals
 from subgraphs.shared.graphql import MoneyInput
 from subgraphs.shared.ids import new_id

@@ -239,7 +239,7 @@ async def _add_variant(
 async def _change_price(
     info: Info, given: PriceChangeInput, key: str, expected: int | None
 ) -> Done[ProductState]:
-    return await info.context.resources.products.change_price(
+    return await info.context.resources.prices.change_price(
         info.context,
         price_of(given, "input"),
         body=[given, expected],
@@ -252,7 +252,7 @@ async def _change_prices(
     info: Info, changes: list[PriceChangeInput], key: str
 ) -> Done[ProductState]:
     requests = each(changes, lambda index, change: price_of(change, "changes", index))
-    return await info.context.resources.products.change_prices(
+    return await info.context.resources.prices.change_prices(
         info.context, requests, body=changes, idempotency_key=key
     )
 

@@ -15,6 +15,7 @@ from subgraphs.products.category import Category as CategoryState
 from subgraphs.products.category_handlers import CategoryHandlers
 from subgraphs.products.events import DEFAULT_CHANNEL
 from subgraphs.products.handlers import ProductHandlers
+from subgraphs.products.price_handlers import PriceHandlers
 from subgraphs.products.reads import BY_LATEST_PRICE, CatalogueReads, Order, Row
 from subgraphs.shared.auth import Role
 from subgraphs.shared.graphql import (
@@ -32,6 +33,7 @@ class ProductsResources:
     """What resolvers write through and read through."""
 
     products: ProductHandlers
+    prices: PriceHandlers
     categories: CategoryHandlers
     reads: CatalogueReads
 

@@ -116,12 +116,14 @@ class Commands:
         body: Any = None,
         reason: str | None = None,
         effects: Sequence[Effect] = (),
+        standing: Mapping[str, int] | None = None,
     ) -> Done[S]:
         """Append what is already decided, over several streams at once.
 
         `states` are those of the aggregate after it, by stream, the main one first; `appends` may
-        hold other streams too. Raises WrongExpectedVersion and EffectRefused as they are (the
-        caller knows what each stream and constraint means), KeyReused.
+        hold other streams too. `standing` are the versions of streams that get no events. Raises
+        WrongExpectedVersion and EffectRefused as they are (the caller knows what each stream and
+        constraint means), KeyReused.
         """
         metadata = context.metadata(reason=reason)
         idempotency = self.idempotency(context, idempotency_key, operation, body)
@@ -138,10 +140,11 @@ class Commands:
         if appended.replayed:
             return await self._replayed(aggregate, appended)
         main, *_ = states
-        others = [(state, appended.versions.get(stream, 0)) for stream, state in states.items()]
-        return Done(
-            main, states[main], self.receipt(appended, main, metadata.command_id), others[1:]
-        )
+        versions = {**(standing or {}), **appended.versions}
+        others = [(state, versions.get(stream, 0)) for stream, state in states.items()]
+        receipt = self.receipt(appended, main, metadata.command_id)
+        receipt.version = versions.get(main, 0)
+        return Done(main, states[main], receipt, others[1:])
 
     async def replayed(
         self,

@@ -8,13 +8,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from subgraphs.products.domain import (
-    VARIANTS_MAX,
-    Details,
-    NewVariant,
-    PriceChange,
-    Product,
-)
+from subgraphs.products.domain import VARIANTS_MAX, PriceChange, Product
+from subgraphs.products.domain_rules import Details, NewVariant
 from subgraphs.products.events import (
     DetailsChanged,
     Option,

@@ -276,7 +276,11 @@ async def test_many_prices_change_in_one_append(products: Products) -> None:
     assert await products.store.head() == head + 5
     same = await someone.ask(CHANGES, changes=changes, key="m")
     assert same["userErrors"] == []
+    assert same["products"] == payload["products"]
     assert await products.store.head() == head + 5
+    some = [{**changes[0], "price": eur("99")}, changes[1]]
+    partly = await someone.ask(CHANGES, changes=some, key="n")
+    assert [product["version"] for product in partly["products"]] == [5, 4]
 
 
 async def test_a_price_to_come_holds_when_it_is_due(products: Products, clock: Clock) -> None:
