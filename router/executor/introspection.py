@@ -56,7 +56,13 @@ def compile_introspection(
         for key in keys:
             tree[key] = (result.data or {}).get(key)
         for error in result.errors or ():
-            errors.add({"message": error.message, "path": list(error.path or ())})
+            errors.add(
+                {
+                    "message": error.message,
+                    "path": list(error.path or ()),
+                    "extensions": {"code": "INTROSPECTION_FAILED"},
+                }
+            )
 
     return introspect
 

@@ -115,6 +115,7 @@ class KeyStore:
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._fetched_at: float | None = None
+        self._failed_at = float("-inf")
         self._lock = asyncio.Lock()
         self.generation = 0
         """Grows when the keys change: what the old ones verified must be looked at anew."""
@@ -145,12 +146,15 @@ class KeyStore:
             if self._age() < older_than:  # somebody else did it meanwhile
                 return
             first = self._fetched_at is None
+            if first and self._clock() - self._failed_at < self._refetch_seconds_min:
+                raise JwksError("given", "it could not be fetched a moment ago")
             try:
                 keys = _import(await self._fetch())
-            except JwksError as error:
+            except Exception as error:  # a callable may raise what it likes
                 log.warning("key set not refreshed", reason=str(error))
                 if first:
-                    raise
+                    self._failed_at = self._clock()
+                    raise JwksError("given", "it cannot be fetched") from error
                 self._fetched_at = self._clock()
                 return
             if keys.keys() != self._keys.keys():

@@ -121,6 +121,7 @@ class HttpPool:
         self._connecting += 1
         started = loop.time()
         until = min(deadline, started + self.connect_timeout_seconds)
+        connection = None
         try:
             async with asyncio.timeout_at(until):
                 connection = await self._open(loop)
@@ -132,9 +133,10 @@ class HttpPool:
             raise SubgraphConnectionError(self.service, _reason(error)) from error
         finally:
             self._connecting -= 1
-            if not self._closed:
-                self._wake_if_free()
-        self._taken.add(connection)
+            if connection is None:
+                self._wake()  # the place it was to take is free
+            else:
+                self._taken.add(connection)
         return connection
 
     async def _open(self, loop: asyncio.AbstractEventLoop) -> HttpConnection:
@@ -170,10 +172,6 @@ class HttpPool:
             if not turn.done():
                 turn.set_result(None)
                 return
-
-    def _wake_if_free(self) -> None:
-        if self._waiting and self.connections < self.connections_max:
-            self._wake()
 
     def _drop_idle(self) -> None:
         for connection in self._idle:

@@ -179,7 +179,7 @@ async def test_a_key_published_later_is_found_but_not_hammered_for() -> None:
 async def test_keys_that_cannot_be_had() -> None:
     keys = Keys(KEY)
     keys.down = True
-    router, _ = secured(keys, refresh_seconds=0.0)
+    router, _ = secured(keys, refresh_seconds=0.0, refetch_seconds_min=0.0)
     answer = await asked_with(router, token(KEY))
     assert answer.status == 503
     assert answer.json()["errors"][0]["extensions"]["code"] == "AUTHENTICATION_UNAVAILABLE"
@@ -187,6 +187,15 @@ async def test_keys_that_cannot_be_had() -> None:
     assert (await asked_with(router, token(KEY))).status == 200
     keys.down = True
     assert (await asked_with(router, token(KEY, n=2))).status == 200, "old keys are kept"
+
+
+async def test_keys_that_are_down_are_not_hammered_for() -> None:
+    keys = Keys(KEY)
+    keys.down = True
+    router, _ = secured(keys, refetch_seconds_min=3600.0)
+    for _ in range(3):
+        assert (await asked_with(router, token(KEY))).status == 503
+    assert keys.fetched == 1
 
 
 async def test_keys_by_http() -> None:

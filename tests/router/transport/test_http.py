@@ -349,3 +349,26 @@ def test_addresses_that_cannot_be_called(url: str) -> None:
 def test_a_header_cannot_smuggle_in_another() -> None:
     lines = header_lines({"x-a": "1\r\nx-actor: me", "x-b": "2"})
     assert lines == "x-a: 1  x-actor: me\r\nx-b: 2\r\n"
+
+
+async def test_a_failed_connection_lets_the_next_in_line_try() -> None:
+    """The only place is taken by a connection that is never accepted by TLS."""
+    silent = asyncio.Event()
+
+    async def handle(
+        server: RawServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int
+    ) -> None:
+        silent.set()
+        await reader.read()
+
+    async with raw_server(handle) as server:
+        settings = SubgraphSettings(connections_max=1, connect_timeout_seconds=0.05)
+        subgraph = HttpSubgraph("s", server.url.replace("http:", "https:"), settings)
+        first = asyncio.create_task(ask(subgraph))
+        await silent.wait()
+        second = asyncio.create_task(ask(subgraph))
+        for task in (first, second):
+            with pytest.raises(SubgraphConnectionError, match=r"no connection within 0\.05 s"):
+                await task
+        assert server.connections == 2
+        await subgraph.close()
