@@ -83,9 +83,9 @@ def log_query(layout: Layout, query: Query) -> tuple[str, list[Any]]:
     if query.tags:
         where.add("tags <> '{}' AND tags @> %s", list(query.tags))
     if query.since is not None:
-        where.add("recorded_at >= %s", query.since)
+        where.add(f"position > {layout.schema}.position_before(%s)", query.since)
     if query.until is not None:
-        where.add("recorded_at < %s", query.until)
+        where.add(f"position <= {layout.schema}.position_before(%s)", query.until)
     order = "DESC" if query.backwards else "ASC"
     return (
         f"SELECT {COLUMNS} FROM {layout.schema}.events WHERE {' AND '.join(where.parts)} "

@@ -261,6 +261,23 @@ class EventStore:
 
     # Reading
 
+    async def replayed_or_stream(
+        self, idempotency: Idempotency, stream: str, *, limit: int
+    ) -> tuple[Appended | None, list[Recorded[Any]]]:
+        """`replayed`, and if the key is not known the stream from its beginning: one hop to a
+        reading thread for both.
+        """
+        sql, params = stream_query(
+            self.layout, stream, after_version=0, up_to_version=None, limit=limit, backwards=False
+        )
+
+        def read(connection: psycopg.Connection[Any]) -> tuple[Appended | None, list[Any]]:
+            if (seen := self._replayed(connection, idempotency)) is not None:
+                return seen, []
+            return None, self._decode(fetch(connection.cursor(), sql, params))
+
+        return await self.reading(read)
+
     async def read_stream(
         self,
         stream: str,

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from eventstore.append import Append, Appended, Effect, Idempotency
 from eventstore.errors import WrongExpectedVersion
-from eventstore.event import Event, Folds, Metadata
+from eventstore.event import Event, Folds, Metadata, Recorded
 from eventstore.read import PAGE_EVENTS_MAX
 from eventstore.store import EventStore
 
@@ -59,17 +59,30 @@ class Streams:
         self, folded: type[S], stream: str, *, up_to_version: int | None = None
     ) -> Loaded[S]:
         """The state of a stream, as it is or as it was at a version."""
+        first = await self.store.read_stream(
+            stream, up_to_version=up_to_version, limit=PAGE_EVENTS_MAX
+        )
+        return await self._fold(folded, stream, first, up_to_version)
+
+    async def _fold(
+        self,
+        folded: type[S],
+        stream: str,
+        events: Sequence[Recorded[Any]],
+        up_to_version: int | None = None,
+    ) -> Loaded[S]:
+        """The state after the first page of a stream, and after what follows it."""
         state, version, position = folded.initial(stream), 0, 0
         while True:
-            events = await self.store.read_stream(
-                stream, after_version=version, up_to_version=up_to_version, limit=PAGE_EVENTS_MAX
-            )
             for recorded in events:
                 state = state.evolve(recorded.event)
             if events:
                 version, position = events[-1].version, events[-1].position
             if len(events) < PAGE_EVENTS_MAX:
                 return Loaded(state, version, position)
+            events = await self.store.read_stream(
+                stream, after_version=version, up_to_version=up_to_version, limit=PAGE_EVENTS_MAX
+            )
 
     async def execute(
         self,
@@ -93,9 +106,15 @@ class Streams:
         async with self._turn(stream):
             attempt = 1
             while True:
-                if idempotency is not None and (seen := await self.store.replayed(idempotency)):
-                    return Executed((await self.load(folded, stream))[0], seen)
-                loaded = await self.loaded(folded, stream)
+                if idempotency is None:
+                    loaded = await self.loaded(folded, stream)
+                else:
+                    seen, events_so_far = await self.store.replayed_or_stream(
+                        idempotency, stream, limit=PAGE_EVENTS_MAX
+                    )
+                    if seen is not None:
+                        return Executed((await self.load(folded, stream))[0], seen)
+                    loaded = await self._fold(folded, stream, events_so_far)
                 if expected_version is not None and loaded.version != expected_version:
                     raise WrongExpectedVersion(stream, expected_version, loaded.version)
                 events = decide(loaded.state)

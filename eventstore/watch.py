@@ -20,7 +20,7 @@ import psycopg
 
 from eventstore.layout import THREADS, Layout, connect
 
-TELL_SECONDS_MIN = 0.01
+TELL_SECONDS_MIN = 0.05
 """While batches follow each other, other processes are told of new events this often."""
 
 

@@ -116,6 +116,29 @@ BEGIN
     RETURN first;
 END $$;
 
+-- The last position recorded before a time, 0 if there is none: times never go back with positions,
+-- so it is found by halving, without an index of its own.
+CREATE OR REPLACE FUNCTION {schema}.position_before(limit_time timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    low bigint := 0;
+    high bigint;
+    middle bigint;
+    middle_time timestamptz;
+BEGIN
+    SELECT position INTO high FROM {schema}.log;
+    WHILE low < high LOOP
+        middle := (low + high + 1) / 2;
+        SELECT recorded_at INTO middle_time FROM {schema}.events WHERE position = middle;
+        IF middle_time < limit_time THEN
+            low := middle;
+        ELSE
+            high := middle - 1;
+        END IF;
+    END LOOP;
+    RETURN low;
+END $$;
+
 -- For reading in SQL: the metadata in columns.
 CREATE OR REPLACE VIEW {schema}.audit AS
 SELECT position, stream, version, id, type, type_version, recorded_at,
