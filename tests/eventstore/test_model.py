@@ -1,0 +1,147 @@
+"""Any sequence of appends and reads, from two stores, does what a list in memory would do."""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
+
+from eventstore import (
+    ANY,
+    NO_STREAM,
+    STREAM_EXISTS,
+    Append,
+    Appended,
+    EventStore,
+    Idempotency,
+    IdempotencyKeyReused,
+    WrongExpectedVersion,
+)
+from eventstore.expected_version import ExpectedVersion, agrees
+from tests.support.shelf import BoxMoved, metadata, shelf_types
+
+streams = st.sampled_from(["box_1", "box_2", "box_3"])
+expectations = st.sampled_from([ANY, NO_STREAM, STREAM_EXISTS, 0, 1, 2, 5])
+keys = st.none() | st.builds(
+    Idempotency, st.sampled_from(["k1", "k2", "k3"]), st.sampled_from([b"1", b"2"])
+)
+appends = st.lists(st.tuples(streams, expectations, st.integers(1, 3)), min_size=1, max_size=3)
+which = st.integers(0, 1)
+
+
+class AgainstAList(RuleBasedStateMachine):
+    """`log` is what the store should hold: (stream, version, place) by position."""
+
+    conninfo = ""
+    schemas = count(1)
+
+    @initialize()
+    def open(self) -> None:
+        schema = f"model_{next(self.schemas)}"
+        self.stores = [
+            EventStore(self.conninfo, shelf_types(), name="model", schema=schema) for _ in "ab"
+        ]
+        for store in self.stores:
+            store.open_sync()
+        self.log: list[tuple[str, int, str]] = []
+        self.keys: dict[str, tuple[bytes, int]] = {}
+        self.places = count()
+
+    def teardown(self) -> None:
+        for store in getattr(self, "stores", ()):
+            store.close_sync()
+
+    def head(self, stream: str) -> int:
+        return sum(1 for name, _, _ in self.log if name == stream)
+
+    @rule(store=which, wanted=appends, key=keys)
+    def append(
+        self, store: int, wanted: list[tuple[str, ExpectedVersion, int]], key: Idempotency | None
+    ) -> None:
+        before, after = list(self.log), list(self.log)
+        conflict = False
+        given: list[Append] = []
+        for stream, expected, number in wanted:
+            head = sum(1 for name, _, _ in after if name == stream)
+            conflict = conflict or not agrees(expected, head)
+            places = [f"place {next(self.places)}" for _ in range(number)]
+            given.append(Append(stream, [BoxMoved(place) for place in places], expected))
+            after += [(stream, head + 1 + n, place) for n, place in enumerate(places)]
+        known = self.keys.get(key.key) if key is not None else None
+        answer: Appended | Exception
+        try:
+            answer = self.stores[store].append_sync(given, metadata=metadata(), idempotency=key)
+        except (WrongExpectedVersion, IdempotencyKeyReused) as error:
+            answer = error
+        if known is not None and key is not None:
+            if known[0] != key.request_hash:
+                assert isinstance(answer, IdempotencyKeyReused)
+            else:
+                assert isinstance(answer, Appended)
+                assert (answer.replayed, answer.position) == (True, known[1])
+        elif conflict:
+            assert isinstance(answer, WrongExpectedVersion)
+            assert self.log == before
+        else:
+            assert isinstance(answer, Appended)
+            assert (answer.replayed, answer.position) == (False, len(after))
+            self.log = after
+            if key is not None:
+                self.keys[key.key] = (key.request_hash, len(after))
+
+    @rule(store=which, stream=streams, after=st.integers(0, 4), backwards=st.booleans())
+    def read_stream(self, store: int, stream: str, after: int, backwards: bool) -> None:
+        read = self.stores[store].read_stream_sync(stream, after_version=after, backwards=backwards)
+        expected = [(version, place) for name, version, place in self.log if name == stream]
+        expected = expected[after:]
+        assert [(event.version, event.event.place) for event in read] == (
+            expected[::-1] if backwards else expected
+        )
+
+    @rule(store=which, after=st.integers(0, 10), limit=st.integers(1, 5))
+    def read_log(self, store: int, after: int, limit: int) -> None:
+        read = self.stores[store].reading_sync(
+            lambda connection: self.stores[store].read_sync(connection, after, limit)
+        )
+        expected = self.log[after : after + limit]
+        assert [(event.stream, event.version, event.event.place) for event in read] == expected
+
+    @rule(store=which, key=keys)
+    def ask(self, store: int, key: Idempotency | None) -> None:
+        if key is None:
+            return
+        known = self.keys.get(key.key)
+        if known is not None and known[0] != key.request_hash:
+            with pytest.raises(IdempotencyKeyReused):
+                self.stores[store].replayed_sync(key)
+            return
+        seen = self.stores[store].replayed_sync(key)
+        assert (seen and seen.position) == (known and known[1])
+
+    @invariant()
+    def the_head_is_the_length(self) -> None:
+        for store in getattr(self, "stores", ()):
+            assert store.head_sync() == len(self.log)
+
+
+@pytest.mark.slow
+def test_the_store_is_as_good_as_a_list(database: str) -> None:
+    machine = type("OnThisDatabase", (AgainstAList,), {"conninfo": database})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25,
+            stateful_step_count=20,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
