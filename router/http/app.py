@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -16,13 +17,15 @@ from router.http.actor_header import ActorSigner
 from router.http.graphql import GraphQLEndpoint
 from router.http.headers import HeaderRules
 from router.http.health import health_routes
-from router.http.jwks import FetchJwks
-from router.http.jwt import TokenVerifier
 from router.http.operation import OperationPipeline
 from router.planner import Planner, PlannerConfig
 from router.supergraph import Supergraph
 from router.telemetry import Metrics
 from router.transport import HttpSubgraph, Subgraph
+
+if TYPE_CHECKING:
+    from router.http.jwks import FetchJwks
+    from router.http.jwt import TokenVerifier
 
 log = structlog.get_logger("router.http")
 
@@ -136,6 +139,8 @@ def _transports(
 def _verifier(config: RouterConfig, jwks: FetchJwks | None) -> TokenVerifier | None:
     if config.jwt is None:
         return None
+    from router.http.jwt import TokenVerifier  # costs a start without tokens 50 ms
+
     return TokenVerifier(
         config.jwt,
         fetch=jwks,

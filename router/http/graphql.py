@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -22,7 +22,6 @@ from router.http.errors import (
 )
 from router.http.explorer import ExplorerPage
 from router.http.headers import HeaderRules, correlation_id, request_id
-from router.http.jwt import TokenVerifier
 from router.http.middleware.body import read_whole_body
 from router.http.middleware.cors import CorsPolicy
 from router.http.middleware.csrf import CsrfGuard
@@ -39,6 +38,9 @@ from router.http.response import (
     status_of,
 )
 from router.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from router.http.jwt import TokenVerifier
 
 GRACE_SECONDS: Final = 1.0
 """After the operation's deadline: time to complete a partial answer."""
