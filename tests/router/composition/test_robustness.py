@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from router.composition import compose
-from tests.router.composition.cases import parse_case
+import re
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.composition import Subgraph, compose
+from router.supergraph import Supergraph
+from tests.router.composition.cases import parse_case, read_case
+
+CASES = sorted((Path(__file__).parent / "golden").glob("*.graphql"))
 
 
 def codes(text: str) -> set[str]:
@@ -48,3 +59,26 @@ def test_sdl_nested_without_end() -> None:
     assert "INVALID_GRAPHQL" in {
         error.code for error in compose([("a", f"type Query {{ a: {deep} }}")]).errors
     }
+
+
+WORDS = re.compile(r"@\w+(?:\((?:[^()\"]|\"[^\"]*\")*\))?|\w+(?=[:\s{!\]])|[!\[\]]")
+"""What an edit may take out or put elsewhere: applications, names, wrappers of types."""
+
+
+@pytest.mark.slow
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_edited_graphs_are_composed_or_refused(data: st.DataObject) -> None:
+    """Whatever is done to a graph, composition answers; what it makes can be read."""
+    subgraphs = [list(astuple(one)) for one in read_case(data.draw(st.sampled_from(CASES)))]
+    for _ in range(data.draw(st.integers(1, 3))):
+        one = data.draw(st.sampled_from(subgraphs))
+        found = list(WORDS.finditer(one[1]))
+        gone = data.draw(st.sampled_from(found))
+        other = data.draw(st.sampled_from(found)).group()
+        put = data.draw(st.sampled_from(["", other, f"{gone.group()} {other}"]))
+        one[1] = one[1][: gone.start()] + put + one[1][gone.end() :]
+    result = compose(Subgraph(*one) for one in subgraphs)
+    assert bool(result.errors) == (result.supergraph_sdl is None)
+    if result.supergraph_sdl is not None:
+        Supergraph.from_sdl(result.supergraph_sdl)
