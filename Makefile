@@ -36,7 +36,7 @@ demo: $(VENV)/.demo ## replay real baskets through the shop, reconcile, report
 	@$(BIN)/lonja demo $(DEMO_ARGS)
 
 up: $(VENV)/.demo ## the same, and keep serving
-	@$(BIN)/lonja up --demo
+	@$(BIN)/lonja up --demo $(DEMO_ARGS)
 
 test: $(VENV)/.demo ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal

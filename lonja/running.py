@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from lonja.readiness import Readiness
 from lonja.serving import claim_port, serve
 from lonja.settings import Settings
 from lonja.wiring import AnyService, all_services, router_over
@@ -32,7 +33,7 @@ async def running_shop(
     claim_port(settings.host, port)
     async with all_services(settings, conninfos) as services:
         stop = asyncio.Event()
-        router = router_over(services, settings)
+        router = Readiness(router_over(services, settings), services)
         async with serving(router, host=settings.host, port=port, stop=stop):
             yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
 

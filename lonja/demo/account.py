@@ -176,7 +176,7 @@ def _stock_checks(stock: list[dict[str, Any]], facts: Truth) -> list[Check]:
         Check(
             "units received", received, facts.demanded_units * mapping.SUPPLY_SHARE_PERCENT // 100
         ),
-        Check("units sold, SKU by SKU", _differing(sold, facts.sold_units), 0),
+        Check("SKUs of which other units were sold", _differing(sold, facts.sold_units), 0),
         Check("units sold", sum(sold.values()), sum(facts.sold_units.values())),
         Check(
             "units still held for an order", sum(i["reserved"] + i["allocated"] for i in stock), 0

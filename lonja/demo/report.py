@@ -88,5 +88,5 @@ def _speed(speed: Speed) -> str:
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {count}" for name, count in sorted(value.items())) or "none"
+        return "\n".join(f"{name} {count}" for name, count in sorted(value.items())) or "none"
     return f"{value:,}" if isinstance(value, int) else str(value)
