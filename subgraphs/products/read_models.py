@@ -16,6 +16,7 @@ from subgraphs.products.events import (
     CategoryRenamed,
     DetailsChanged,
     PriceChanged,
+    PriceScheduled,
     ProductArchived,
     ProductCreated,
     ProductPublished,
@@ -28,7 +29,10 @@ EXTENSIONS = "CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;"
 
 
 class Catalogue(Projection):
-    """Products with their variants and prices; the lowest and highest default price with each."""
+    """Products with their variants and prices; the lowest and highest default price with each.
+
+    Every event of a product's stream moves its version, also a price that is still to come.
+    """
 
     name, version = "catalogue", 1
     handles = (
@@ -36,6 +40,7 @@ class Catalogue(Projection):
         DetailsChanged,
         VariantAdded,
         PriceChanged,
+        PriceScheduled,
         ProductPublished,
         ProductUnpublished,
         ProductArchived,

@@ -63,6 +63,7 @@ def build(context: ServiceContext) -> UsersService:
     users = UserHandlers(commands, store, streams, passwords, context.new_id)
     user_reads = UserReads(reads)
     sessions = SessionHandlers(
+        commands,
         store,
         streams,
         users,

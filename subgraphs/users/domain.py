@@ -19,6 +19,7 @@ from subgraphs.users.events import (
     AddressRemoved,
     DefaultAddressChosen,
     ErasureRequested,
+    PasswordChanged,
     ProfileChanged,
     RoleGranted,
     RoleRevoked,
@@ -131,6 +132,11 @@ class User:
         self._changeable()
         name = _optional(display_name, "displayName")
         return [] if name == self.display_name else [ProfileChanged(self.id, name)]
+
+    def change_password(self) -> list[Event]:
+        """Decide, after the old one was proved and the new one checked."""
+        self._changeable()
+        return [PasswordChanged(self.id)]
 
     def grant(self, role: Role, reason: str) -> list[Event]:
         """Decide. Nothing to do where the user has the role."""
@@ -267,13 +273,13 @@ def checked_email(email: str) -> str:
         ) from None
 
 
-def checked_password(password: str) -> str:
+def checked_password(password: str, path: Sequence[str] = ("input", "password")) -> str:
     """The password as it is, if long enough (and not endless). Raises InvalidValue."""
     if not PASSWORD_CHARACTERS_MIN <= len(password) <= PASSWORD_CHARACTERS_MAX:
         raise InvalidValue(
             f"a password has {PASSWORD_CHARACTERS_MIN} to {PASSWORD_CHARACTERS_MAX} characters, "
             f"this has {len(password)}",
-            path=["input", "password"],
+            path=path,
         )
     return password
 

@@ -21,6 +21,13 @@ class ProfileChanged(Event, frozen=True):
     display_name: str | None
 
 
+@event_type("user.password_changed", public=False)
+class PasswordChanged(Event, frozen=True):
+    """That it was, and when: what it was changed to is nowhere."""
+
+    user_id: str
+
+
 @event_type("user.role_granted")
 class RoleGranted(Event, frozen=True):
     """`reason` is mandatory: an auditor asks why."""
@@ -144,6 +151,7 @@ class SessionRevoked(Event, frozen=True):
 EVENTS = (
     UserRegistered,
     ProfileChanged,
+    PasswordChanged,
     RoleGranted,
     RoleRevoked,
     AddressAdded,

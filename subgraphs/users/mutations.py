@@ -75,6 +75,16 @@ class Mutation:
         )
         return UserPayload(user=User.written(state, version), receipt=None, user_errors=[])
 
+    @mutation("Ends the caller's other sessions.")
+    async def change_password(
+        self, info: Info, current_password: str, new_password: str
+    ) -> UserPayload:
+        return await _user_payload(
+            info.context.resources.sessions.change_password(
+                info.context, current_password, new_password
+            )
+        )
+
     @strawberry.mutation
     async def change_profile(
         self, info: Info, display_name: str | None, expected_version: int | None = None

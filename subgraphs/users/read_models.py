@@ -15,6 +15,7 @@ from subgraphs.users.events import (
     AddressRemoved,
     DefaultAddressChosen,
     ErasureRequested,
+    PasswordChanged,
     ProfileChanged,
     RoleGranted,
     RoleRevoked,
@@ -29,12 +30,13 @@ Row = Mapping[str, Any]
 
 
 class Users(Projection):
-    """One row per user, and one per address."""
+    """One row per user, and one per address. Every event of a user's stream moves its version."""
 
     name, version = "users", 1
     handles = (
         UserRegistered,
         ProfileChanged,
+        PasswordChanged,
         RoleGranted,
         RoleRevoked,
         AddressAdded,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from weakref import WeakValueDictionary
 
 from eventstore import NO_STREAM, Append, EventStore, Streams
 from eventstore.event import Event
+from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import InvalidValue
-from subgraphs.users.domain import User, checked_email
+from subgraphs.users.domain import User, checked_email, checked_password
 from subgraphs.users.events import SessionRevoked, SessionStarted, SignedIn
 from subgraphs.users.failure_limit import FailureLimit
 from subgraphs.users.handlers import Context, UserHandlers, acting, email_stream, store_password
@@ -38,11 +39,17 @@ class TokenLifetimes:
     session_seconds: int = 30 * 24 * 3600
 
 
+def guard_stream(email: str) -> str:
+    """The stream in which attempts to sign in with an address are recorded."""
+    return f"sign_in:{email_stream(email)}"
+
+
 class SessionHandlers:
     """Commands on sessions. Guesses are counted per address (in the log) and per client address."""
 
     def __init__(
         self,
+        commands: Commands,
         store: EventStore,
         streams: Streams,
         users: UserHandlers,
@@ -55,7 +62,8 @@ class SessionHandlers:
         limit: FailureLimit,
         new_id: Callable[[str], str],
     ) -> None:
-        self._store, self._streams, self._users, self._reads = store, streams, users, reads
+        self._commands, self._store, self._streams = commands, store, streams
+        self._users, self._reads = users, reads
         self._passwords, self._keys = passwords, keys
         self._policy, self._lifetimes, self._limit = policy, lifetimes, limit
         self._new_id = new_id
@@ -71,33 +79,14 @@ class SessionHandlers:
             address = checked_email(email)
         except InvalidValue:
             raise SignInRefused from None
-        lock = self._locks.setdefault(address.lower(), asyncio.Lock())
-        async with lock:
-            return await self._sign_in(context, address, password)
-
-    async def _sign_in(self, context: Context, email: str, password: str) -> OpenSession:
-        guard_stream = f"sign_in:{email_stream(email)}"
+        user_id, better_hash = await self._proved(context, address, password)
         now = context.clock()
-        latest = await self._store.read_stream(
-            guard_stream, limit=self._policy.events_read_max, backwards=True
-        )
-        guard = SignInGuard.of(recorded.event for recorded in reversed(latest))
-        guard.check(now)
-        user_id = await self._users.owner_of(email)
-        stored = await self._reads.password_hash(user_id) if user_id else None
-        right, better_hash = await self._passwords.verify(password, stored)
-        if user_id is None or not right:
-            self._limit.failed(context.headers.get("x-client-ip"), now)
-            reason = "wrong_password" if user_id else "unknown_email"
-            failures = guard.fail(self._policy, reason=reason, user_id=user_id, now=now)
-            await self._store.append(Append(guard_stream, failures), metadata=context.metadata())
-            raise SignInRefused
         session_id = self._new_id("ses")
         token = RefreshToken.new(session_id)
         expires_at = now + timedelta(seconds=self._lifetimes.session_seconds)
         await self._store.append(
             [
-                Append(guard_stream, [SignedIn(user_id, session_id, now)]),
+                Append(guard_stream(address), [SignedIn(user_id, session_id, now)]),
                 Append(
                     session_id,
                     [SessionStarted(session_id, user_id, token.hash, expires_at)],
@@ -108,6 +97,54 @@ class SessionHandlers:
             effects=[store_password(user_id, better_hash)] if better_hash else (),
         )
         return await self._open(context, user_id, token)
+
+    async def change_password(self, context: Context, current: str, new: str) -> Done[User]:
+        """Change the caller's password, and end their other sessions.
+
+        Raises Unauthenticated, SignInRefused, SignInBlocked, InvalidValue.
+        """
+        user_id = context.caller.require_user()
+        checked_password(new, ["newPassword"])
+        self._limit.check(context.headers.get("x-client-ip"), context.clock())
+        user, _ = await self._users.load(user_id)
+        await self._proved(context, user.email, current)
+        password_hash = await self._passwords.hash(new)
+        done = await self._commands.run(
+            context,
+            User,
+            user_id,
+            lambda user: user.change_password(),
+            effects=lambda *_: [store_password(user_id, password_hash)],
+        )
+        others = set(await self._reads.sessions_of(user_id)) - {context.caller.session_id}
+        await self._revoke(context, others, "password_changed")
+        return done
+
+    async def _proved(self, context: Context, email: str, password: str) -> tuple[str, str | None]:
+        """The user's id, and a hash to store instead of the old one if its costs have changed.
+
+        Raises SignInRefused, SignInBlocked; failures are counted.
+        """
+        lock = self._locks.setdefault(email.lower(), asyncio.Lock())
+        async with lock:
+            now = context.clock()
+            latest = await self._store.read_stream(
+                guard_stream(email), limit=self._policy.events_read_max, backwards=True
+            )
+            guard = SignInGuard.of(recorded.event for recorded in reversed(latest))
+            guard.check(now)
+            user_id = await self._users.owner_of(email)
+            stored = await self._reads.password_hash(user_id) if user_id else None
+            right, better_hash = await self._passwords.verify(password, stored)
+            if user_id is not None and right:
+                return user_id, better_hash
+            self._limit.failed(context.headers.get("x-client-ip"), now)
+            reason = "wrong_password" if user_id else "unknown_email"
+            failures = guard.fail(self._policy, reason=reason, user_id=user_id, now=now)
+            await self._store.append(
+                Append(guard_stream(email), failures), metadata=context.metadata()
+            )
+            raise SignInRefused
 
     async def refresh(self, context: Context, text: str) -> OpenSession:
         """Exchange a refresh token for new tokens, once. Raises SessionOver.
@@ -140,16 +177,19 @@ class SessionHandlers:
         if context.caller.session_id is not None:
             ids = [context.caller.session_id]
         if all_devices:
-            ids = sorted({*ids, *await self._reads.sessions_of(user_id)})
+            ids = list({*ids, *await self._reads.sessions_of(user_id)})
         reason = "signed_out_everywhere" if all_devices else "signed_out"
-        for session_id in ids:
+        await self._revoke(context, ids, reason)
+        return await self._users.load(user_id)
+
+    async def _revoke(self, context: Context, ids: Iterable[str], reason: str) -> None:
+        for session_id in sorted(ids):
             await self._streams.execute(
                 Session,
                 session_id,
                 lambda session: session.revoke(reason),
                 metadata=context.metadata(),
             )
-        return await self._users.load(user_id)
 
     async def _open(self, context: Context, user_id: str, token: RefreshToken) -> OpenSession:
         user, version = await self._users.load(user_id)

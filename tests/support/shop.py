@@ -90,6 +90,16 @@ async def rebuilt_alike(service: Service[Any]) -> None:
         assert sum(table.live_rows for table in found.tables) > 0, f"{projection.name} has no rows"
 
 
+async def same_versions(service: Service[Any], table: str) -> None:
+    """The version that a read model shows is that of the stream: clients send it back."""
+    await settled(service)
+    rows = await service.reads.fetch(f"SELECT id, version FROM {table}")
+    assert rows, f"{table} is empty"
+    for row in rows:
+        (last,) = await service.store.read_stream(row["id"], backwards=True, limit=1)
+        assert row["version"] == last.version, f"{row['id']}: {last.type}"
+
+
 @dataclass
 class Client:
     """Somebody who talks to a service, past the router: signed by its secret."""

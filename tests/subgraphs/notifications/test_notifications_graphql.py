@@ -24,6 +24,7 @@ from tests.support.shop import (
     customer,
     rebuilt_alike,
     running,
+    same_versions,
     settled,
     staff,
 )
@@ -293,4 +294,5 @@ async def test_read_models_come_out_of_the_log_again(shop: Shop) -> None:
         " userErrors { code } } }"
     )
     assert payload == {"userErrors": []}
+    await same_versions(shop.notifications, "notifications")
     await rebuilt_alike(shop.notifications)

@@ -20,6 +20,7 @@ from tests.support.shop import (
     customer,
     rebuilt_alike,
     running,
+    same_versions,
     settled,
     staff,
 )
@@ -450,8 +451,12 @@ async def test_read_models_come_out_of_the_log_again(products: Products) -> None
         f'changeProductDetails(id: "{id_}", input: {{title: "T", description: "D"}})',
         'changePrice(input: {sku: "S1", price: {amount: "3", currency: "EUR"}},'
         ' idempotencyKey: "2")',
+        'changePrice(input: {sku: "S2", price: {amount: "3", currency: "EUR"},'
+        ' effectiveAt: "2999-01-01T00:00:00Z"}, idempotencyKey: "3")',
         f'archiveProduct(id: "{id_}", reason: "x")',
     ):
         payload = await someone.ask(f"mutation {{ {mutation} {{ userErrors {{ code }} }} }}")
         assert payload == {"userErrors": []}
+    await same_versions(products, "products")
+    await same_versions(products, "categories")
     await rebuilt_alike(products)

@@ -22,6 +22,7 @@ from subgraphs.users.events import (
     AddressRemoved,
     DefaultAddressChosen,
     ErasureRequested,
+    PasswordChanged,
     ProfileChanged,
     RoleGranted,
     RoleRevoked,
@@ -76,6 +77,13 @@ def test_change_profile() -> None:
     ana().when(lambda u: u.change_profile("Anna")).then(ProfileChanged("usr_1", "Anna"))
     ana().when(lambda u: u.change_profile("Ana")).then_nothing()
     nobody().when(lambda u: u.change_profile("Ana")).then_raises(NotFound)
+
+
+def test_change_password() -> None:
+    ana().when(lambda u: u.change_password()).then(PasswordChanged("usr_1"))
+    nobody().when(lambda u: u.change_password()).then_raises(NotFound)
+    requested = ErasureRequested("usr_1", "closing", NOW)
+    ana(requested).when(lambda u: u.change_password()).then_raises(ErasurePending)
 
 
 def test_grant_a_role_with_a_reason() -> None:

@@ -18,6 +18,7 @@ from tests.support.shop import (
     customer,
     rebuilt_alike,
     running,
+    same_versions,
     settled,
     staff,
 )
@@ -199,6 +200,41 @@ async def test_sign_out_ends_this_session_or_all(users: UsersService) -> None:
     over = await anonymous(users).ask(REFRESH, token=second["refreshToken"])
     assert over["userErrors"] == [{"code": "SESSION_OVER"}]
     assert await anonymous(users).code("mutation { signOut { user { id } } }") == "UNAUTHENTICATED"
+
+
+CHANGE_PASSWORD = """mutation($old: String!, $new: String!) {
+  changePassword(currentPassword: $old, newPassword: $new) {
+    user { id } userErrors { code path } } }"""
+
+
+async def test_a_changed_password_ends_other_sessions(users: UsersService) -> None:
+    await register(users)
+    _, other = await signed_in(users)
+    client, own = await signed_in(users)
+    await settled(users)
+    new = "another good password"
+    short = await client.ask(CHANGE_PASSWORD, old=PASSWORD, new="short")
+    assert short["userErrors"] == [{"code": "INVALID", "path": ["newPassword"]}]
+    wrong = await client.ask(CHANGE_PASSWORD, old="a wrong guess", new=new)
+    assert wrong["userErrors"][0]["code"] == "INVALID_CREDENTIALS"
+    assert (await client.ask(CHANGE_PASSWORD, old=PASSWORD, new=new))["userErrors"] == []
+    assert (await sign_in(users))["userErrors"] == [{"code": "INVALID_CREDENTIALS"}]
+    assert (await sign_in(users, new))["userErrors"] == []
+    over = await anonymous(users).ask(REFRESH, token=other["refreshToken"])
+    assert over["userErrors"] == [{"code": "SESSION_OVER"}]
+    goes_on = await anonymous(users).ask(REFRESH, token=own["refreshToken"])
+    assert goes_on["userErrors"] == []
+    code = await anonymous(users).code(CHANGE_PASSWORD, old=new, new=PASSWORD)
+    assert code == "UNAUTHENTICATED"
+
+
+async def test_guesses_at_the_current_password_lock_too(users: UsersService) -> None:
+    await register(users)
+    client, _ = await signed_in(users)
+    for _ in range(3):
+        await client.ask(CHANGE_PASSWORD, old="a wrong guess", new="a good password")
+    locked = await client.ask(CHANGE_PASSWORD, old=PASSWORD, new="a good password")
+    assert locked["userErrors"][0]["code"] == "SIGN_IN_LOCKED"
 
 
 async def test_roles_are_granted_by_administrators_and_with_a_reason(users: UsersService) -> None:
@@ -396,4 +432,6 @@ async def test_read_models_come_out_of_the_log_again(users: UsersService) -> Non
             " { userErrors { code } } }"
         )
     await client.ask('mutation { changeProfile(displayName: "Anna") { userErrors { code } } }')
+    await client.ask(CHANGE_PASSWORD, old=PASSWORD, new="another good password")
+    await same_versions(users, "users")
     await rebuilt_alike(users)
