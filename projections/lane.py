@@ -34,7 +34,7 @@ from projections.faults import fault_point
 from projections.log import Log
 from projections.member import Member, Share, share_of
 
-IDLE_SECONDS, IDLE_SECONDS_MAX = 0.02, 1.0
+IDLE_SECONDS, IDLE_SECONDS_MAX = 0.05, 1.0
 """How soon an idle lane does what it is asked, and how often it looks into the log unasked."""
 LOOK_AROUND_SECONDS = 1.0
 """How often it looks for redrives that were asked for."""

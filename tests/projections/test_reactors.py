@@ -232,11 +232,13 @@ async def test_a_second_process_takes_over_and_never_runs_beside(
         position = await append(store, "acc_1", Deposited(1))
         assert await first.wait_for("bank", position, 5)
         async with runner_of(other, store) as second:
-            assert not await second.wait_for("bank", position, 0.05)
-            await first.stop()
             position = await append(store, "acc_1", Deposited(2))
+            assert await first.wait_for("bank", position, 5)
+            assert not await second.wait_for("bank", position, 0.2)
+            await first.stop()
+            position = await append(store, "acc_1", Deposited(3))
             assert await second.wait_for("bank", position, 5)
-    assert (office.calls, other.calls) == ([("acc_1", 1)], [("acc_1", 2)])
+    assert (office.calls, other.calls) == ([("acc_1", 1), ("acc_1", 2)], [("acc_1", 3)])
 
 
 @pytest.mark.slow

@@ -181,6 +181,22 @@ async def test_a_new_version_serves_once_it_has_caught_up(store: EventStore, dat
         assert rows(database, "SELECT DISTINCT deposits FROM balances") == [{"deposits": 4}]
 
 
+async def test_a_statement_prepared_before_a_switch_goes_on_after_it(
+    store: EventStore, database: str
+) -> None:
+    versions = [Balances(), BalancesTwo()]
+    async with ReadModels(database, connections_max=1) as reads:
+        async with ProjectionRunner(store, versions[:1]) as runner:
+            assert await runner.wait_for(await append(store, "acc_1", Opened("Ada")), 5)
+            for _ in range(8):  # more than it takes to be prepared
+                (before,) = await reads.fetch("SELECT * FROM balances")
+        operations = Operations(store, versions)
+        await operations.rebuild("balances", by=ANN)
+        await operations.switch("balances", by=ANN)
+        (after,) = await reads.fetch("SELECT * FROM balances")
+    assert after == before | {"initial": "A"}
+
+
 async def test_a_second_rebuild_is_refused_naming_the_first(store: EventStore) -> None:
     operations = Operations(store, [Totals()])
     await deposits(store, accounts=2, times=2)
