@@ -14,6 +14,7 @@ import asyncio
 import json
 import platform
 import statistics
+import sys
 import sysconfig
 import tempfile
 import threading
@@ -41,11 +42,13 @@ from eventstore import (
     Metadata,
     event_type,
 )
+from eventstore.audit import verify
 from eventstore.recorders import LogApplicationRecorder
 from lonja.postgres import EmbeddedPostgres
 
 OUTPUT = Path(".benchmarks/append.json")
 CALLERS = 64
+PROCESSES = 4
 
 
 @event_type("benchmark.order_placed")
@@ -162,7 +165,7 @@ def copied(conninfo: str) -> Result:
         return Result("COPY, all in one transaction", count / (time.perf_counter() - start))
 
 
-async def reads(store: EventStore) -> Result:
+def reads(store: EventStore) -> Result:
     """Typed events, in pages, over one connection."""
     pages = 0
     with psycopg.connect(store.conninfo) as connection:
@@ -190,6 +193,37 @@ def library_recorder(conninfo: str) -> tuple[PostgresDatastore, PostgresApplicat
     return datastore, recorder
 
 
+def verified(store: EventStore) -> Result:
+    """Every hash recomputed from the rows. What is not sealed is checked all the same."""
+    with psycopg.connect(store.conninfo) as connection:
+        cpu, start = time.process_time(), time.perf_counter()
+        report = verify(connection, store.layout, {})
+        took, cpu = time.perf_counter() - start, time.process_time() - cpu
+    assert report.intact
+    return Result("verify", report.events / took, cpu_us=cpu / report.events * 1e6)
+
+
+async def work(conninfo: str, seconds: float) -> None:
+    """One of several processes: prints how many events it appended."""
+    async with EventStore(conninfo, EventTypes([OrderPlaced]), name="benchmark") as store:
+        result = await appends(store, CALLERS // PROCESSES, seconds, "")
+        print(round(result.per_second * seconds))
+
+
+async def processes(conninfo: str, seconds: float) -> Result:
+    running = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.append", "--work", conninfo),
+            *("--seconds", str(seconds)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        for _ in range(PROCESSES)
+    ]
+    outputs = await asyncio.gather(*(process.communicate() for process in running))
+    total = sum(int(out) for out, _ in outputs)
+    return Result(f"eventstore, {PROCESSES} processes, {CALLERS} coroutines", total / seconds)
+
+
 async def measure(create: Callable[[str], str], seconds: float) -> list[Result]:
     results: list[Result] = []
     datastore, library = library_recorder(create("library"))
@@ -204,7 +238,9 @@ async def measure(create: Callable[[str], str], seconds: float) -> list[Result]:
         for callers in (1, CALLERS):
             what = f"eventstore, {callers} coroutines"
             results.append(await appends(store, callers, seconds, what))
-        results.append(await asyncio.to_thread(lambda: asyncio.run(reads(store))))
+        results.append(await asyncio.to_thread(reads, store))
+        results.append(await asyncio.to_thread(verified, store))
+        results.append(await processes(store.conninfo, seconds))
     async with EventStore(create("ours_threads"), types, name="benchmark") as store:
         recorder = LogApplicationRecorder(store, str)
         for callers in (1, CALLERS):
@@ -239,7 +275,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--work", help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
+    if options.work:
+        asyncio.run(work(options.work, options.seconds))
+        return
     with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
         Path(folder).chmod(0o755)
         data_dir = options.data_dir or Path(folder, "data")

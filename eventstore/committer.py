@@ -28,6 +28,10 @@ from eventstore.wire import Wire
 QUEUE_APPENDS_MAX = 10_000
 BATCH_EVENTS_MAX = 2_000
 BATCH_BYTES_MAX = 8 * 1_048_576
+IDLE_SECONDS_MAX = 5
+"""After this the database ends the transaction of a process that stopped in the middle of one."""
+LOCK_SECONDS_MAX = 10
+"""A batch waits this long for its turn, an effect for rows that others hold."""
 
 Future = asyncio.Future[Appended] | concurrent.futures.Future[Appended]
 
@@ -190,7 +194,10 @@ class Committer:
         if self._wire is None or self._wire.connection.closed:
             connection = connect(self._conninfo, self._layout.application("append"))
             try:
-                connection.execute("SET idle_in_transaction_session_timeout = '5s'")
+                connection.execute(
+                    f"SET idle_in_transaction_session_timeout = {IDLE_SECONDS_MAX * 1000}"
+                )
+                connection.execute(f"SET lock_timeout = {LOCK_SECONDS_MAX * 1000}")
                 self._wire = Wire(connection, self._layout.sql.appending)
             except psycopg.Error:
                 connection.close()

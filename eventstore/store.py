@@ -384,7 +384,9 @@ class EventStore:
 
     # Following
 
-    async def tail(self, after: int, *, types: Sequence[str] | None = None) -> AsyncIterator[Any]:
+    async def tail(
+        self, after: int, *, types: Sequence[str] | None = None
+    ) -> AsyncIterator[list[Recorded[Any]]]:
         """Pages of the log from `after` on, without end. A lost connection is waited for."""
         while True:
             head = await self.wait(after, self.limits.poll_seconds)

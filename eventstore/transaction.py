@@ -129,10 +129,12 @@ class Writer:
         connection = wire.connection
         try:
             with connection.transaction():
+                before = connection.execute("SHOW lock_timeout").fetchone()
+                assert before is not None
                 if last <= self.covered:
                     connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_AHEAD}'")
                 row = connection.execute(statement, [wanted, size]).fetchone()
-                connection.execute("SET LOCAL lock_timeout = DEFAULT")
+                connection.execute(f"SET LOCAL lock_timeout = '{before[0]}'")
         except psycopg.errors.LockNotAvailable:
             self._retry_partitions_at = last + size // 100
         else:
@@ -169,9 +171,9 @@ def run_apart(wire: Wire, effects: Sequence[Effect]) -> EventStoreError | None:
         with wire.connection.transaction():
             for effect in effects:
                 wire.connection.execute(effect.sql, effect.params, prepare=False)
-    except psycopg.OperationalError:
-        raise
     except psycopg.Error as error:
+        if wire.connection.closed:
+            raise
         return refusal(error)
     return None
 

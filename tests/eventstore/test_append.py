@@ -294,3 +294,22 @@ async def test_metadata_that_cannot_be_stored_is_refused(store: EventStore) -> N
     ):
         with pytest.raises(InvalidAppend):
             await store.append(Append("box_1", [PLACED]), metadata=wrong)
+
+
+async def test_an_effect_that_waits_too_long_for_a_lock_fails_alone(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eventstore.committer.LOCK_SECONDS_MAX", 0.05)
+    execute(store, "CREATE TABLE stock AS SELECT 3 AS left_over")
+    take = Effect("UPDATE stock SET left_over = left_over - 1")
+    async with EventStore(store.conninfo, store.types, name=store.name) as impatient:
+        with psycopg.connect(store.conninfo) as holder:
+            holder.execute("UPDATE stock SET left_over = 5")
+            answers = await asyncio.gather(
+                impatient.append(Append("box_1", [PLACED]), metadata=metadata(), effects=[take]),
+                impatient.append(Append("box_2", [PLACED]), metadata=metadata()),
+                return_exceptions=True,
+            )
+    assert isinstance(answers[0], EffectFailed)
+    assert answers[0].sqlstate == "55P03"
+    assert not isinstance(answers[1], BaseException)
