@@ -4,9 +4,10 @@
 what other services read of it. docs/eventstore.md shows all of it in twenty lines.
 """
 
-from eventstore.append import Append, Appended, Effect, Idempotency
+from eventstore.append import Append, Appended, Effect, Idempotency, Unless
 from eventstore.errors import (
     AppendFailed,
+    ConditionFailed,
     EffectFailed,
     EffectRefused,
     EventStoreError,
@@ -40,6 +41,7 @@ __all__ = [
     "AppendFailed",
     "Appended",
     "Client",
+    "ConditionFailed",
     "Effect",
     "EffectFailed",
     "EffectRefused",
@@ -70,6 +72,7 @@ __all__ = [
     "StoreUnavailable",
     "Streams",
     "UnknownEventType",
+    "Unless",
     "Upcaster",
     "WrongExpectedVersion",
     "WrongStore",

@@ -42,6 +42,18 @@ class Effect(msgspec.Struct, frozen=True):
     params: Sequence[Any] | Mapping[str, Any] = ()
 
 
+class Unless(msgspec.Struct, frozen=True):
+    """Holds up an append if an event of one of `types` (of any, if empty) with all of `tags` was
+    recorded after the position `after`: a boundary of consistency that no stream draws.
+
+    Who decides by a query of tags reads the log up to a position, and appends unless it went on.
+    """
+
+    tags: tuple[str, ...]
+    after: int
+    types: tuple[str, ...] = ()
+
+
 class Appended(msgspec.Struct, frozen=True):
     """What was stored. `position` is that of the last event (without events: where the log stood);
     `versions` says where each stream of the append stands now. `replayed` if an earlier append with

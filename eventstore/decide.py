@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from eventstore.append import Appended, Effect, Idempotency
-from eventstore.errors import EventStoreError, IdempotencyKeyReused, WrongExpectedVersion
+from eventstore.append import Appended, Effect, Idempotency, Unless
+from eventstore.errors import (
+    ConditionFailed,
+    EventStoreError,
+    IdempotencyKeyReused,
+    WrongExpectedVersion,
+)
 from eventstore.expected_version import ExpectedVersion, agrees
 from eventstore.record import Row
 
@@ -39,6 +44,7 @@ class Request(msgspec.Struct, frozen=True):
     idempotency: Idempotency | None = None
     outcome: bytes = b""
     effects: Sequence[Effect] = ()
+    unless: Sequence[Unless] = ()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -59,15 +65,17 @@ class Placed(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Plan:
-    """What a batch read under the lock (`position`, `heads`, `known`), and what it is to write.
+    """What a batch read under the lock (`position`, `heads`, `known`, `matching`), and what it is
+    to write.
 
-    `heads` has every stream of the batch that exists. Both it and `known` move on with each
-    accepted append.
+    `heads` has every stream of the batch that exists, `matching` the last position of an event that
+    matches a condition. `heads` and `known` move on with each accepted append.
     """
 
     position: int
     heads: dict[str, int]
     known: dict[str, Known]
+    matching: dict[Unless, int] = field(default_factory=dict)
     placed: list[Placed] = field(default_factory=list)
     keys: list[tuple[Idempotency, Appended]] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
@@ -76,6 +84,9 @@ class Plan:
         """The answer if nothing needs to be stored for it; None if it can be accepted."""
         if request.idempotency is not None and (known := self.known.get(request.idempotency.key)):
             return replay(known, request.idempotency)
+        for unless in request.unless:
+            if (found := self._last_matching(unless)) > unless.after:
+                return ConditionFailed(unless.tags, unless.types, unless.after, found)
         moved: dict[str, int] = {}
         for write in request.writes:
             stream, first = write.stream, write.first
@@ -107,6 +118,14 @@ class Plan:
             self.known[request.idempotency.key] = known
         return appended
 
+    def _last_matching(self, unless: Unless) -> int:
+        types = [name.encode() for name in unless.types]
+        for item in reversed(self.placed):
+            row = item.row
+            if row.tagged.issuperset(unless.tags) and (not types or row.type in types):
+                return item.position
+        return self.matching.get(unless, 0)
+
     @property
     def empty(self) -> bool:
         return not self.placed and not self.keys
@@ -126,6 +145,10 @@ def streams_of(requests: Sequence[Request]) -> list[str]:
 
 def keys_of(requests: Sequence[Request]) -> list[str]:
     return list({r.idempotency.key: None for r in requests if r.idempotency is not None})
+
+
+def conditions_of(requests: Sequence[Request]) -> list[Unless]:
+    return list({unless: None for request in requests for unless in request.unless})
 
 
 HeadsAfter = Mapping[str, tuple[int, int, int]]

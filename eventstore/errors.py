@@ -21,6 +21,19 @@ class WrongExpectedVersion(EventStoreError):
         )
 
 
+class ConditionFailed(EventStoreError):
+    """Events that the writer had not seen match the condition of its append: decide anew."""
+
+    code = "CONDITION_FAILED"
+
+    def __init__(self, tags: object, types: object, after: int, found: int) -> None:
+        self.tags, self.types, self.after, self.found = tags, types, after, found
+        super().__init__(
+            f"an event with tags {tags} was recorded at {found}, expected none after {after}: "
+            "read again and decide anew"
+        )
+
+
 class IdempotencyKeyReused(EventStoreError):
     """The key was used before, for another request."""
 

@@ -135,6 +135,9 @@ class Statements:
             f"FROM {schema}.log FOR UPDATE",
             b"heads": f"SELECT stream, version FROM {schema}.streams WHERE stream = ANY($1)",
             b"known": self.known.replace("%s", "$1"),
+            b"matching": f"SELECT coalesce(max(position), 0) FROM {schema}.events "
+            "WHERE position > $1::bigint AND tags <> '{}' AND tags @> $2::text[] "
+            "AND ($3::text[] = '{}' OR type = ANY($3))",
             b"at": f"SELECT id FROM {schema}.events WHERE position = $1",
             b"events": f"INSERT INTO {schema}.events (recorded_at, position, version, "
             "type_version, id, stream, type, leaf, tags, metadata, payload) "

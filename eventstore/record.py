@@ -45,6 +45,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     payload: bytes
     head: bytes
     middle: bytes
+    tagged: frozenset[str] = frozenset()
 
 
 def make_row(
@@ -78,6 +79,7 @@ def make_row(
         payload,
         head,
         middle,
+        frozenset(tags),
     )
 
 

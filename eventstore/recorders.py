@@ -28,6 +28,7 @@ from eventsourcing.persistence import (
 from eventstore.append import STREAM_BYTES_MAX, Appended, Effect, Idempotency
 from eventstore.decide import Request, Write
 from eventstore.errors import (
+    ConditionFailed,
     EffectFailed,
     EffectRefused,
     EventStoreError,
@@ -54,7 +55,7 @@ def library_errors() -> Iterator[None]:
     """Raise the library's errors for ours and psycopg's."""
     try:
         yield
-    except (WrongExpectedVersion, EffectRefused, IdempotencyKeyReused) as error:
+    except (WrongExpectedVersion, ConditionFailed, EffectRefused, IdempotencyKeyReused) as error:
         raise IntegrityError(str(error)) from error
     except StoreUnavailable as error:
         raise OperationalError(str(error)) from error

@@ -17,6 +17,7 @@ from eventstore.append import (
     Append,
     Effect,
     Idempotency,
+    Unless,
 )
 from eventstore.decide import Request, Write
 from eventstore.errors import InvalidAppend, MalformedEvent
@@ -36,6 +37,7 @@ def make_request(
     idempotency: Idempotency | None,
     outcome: bytes,
     effects: Sequence[Effect],
+    unless: Sequence[Unless] = (),
     new_id: Callable[[], Id],
 ) -> Request:
     """Raises InvalidAppend, MalformedEvent or UnknownEventType: what no log could take."""
@@ -70,7 +72,15 @@ def make_request(
             )
         events += len(rows)
         writes.append(Write(append.stream, append.expected_version, rows))
-    return checked(Request(writes, events, size, idempotency, outcome, tuple(effects)))
+    for condition in unless:
+        check_tags(condition.tags)
+        if not condition.tags:
+            raise InvalidAppend("number of tags of a condition", 0, "at least one")
+        if type(condition.after) is not int or not 0 <= condition.after < 2**63:
+            raise InvalidAppend("position of a condition", repr(condition.after), "a position")
+    return checked(
+        Request(writes, events, size, idempotency, outcome, tuple(effects), tuple(unless))
+    )
 
 
 def checked(request: Request) -> Request:

@@ -25,7 +25,7 @@ import msgspec
 import psycopg
 from uuid_utils import uuid7
 
-from eventstore.append import Append, Appended, Effect, Idempotency
+from eventstore.append import Append, Appended, Effect, Idempotency, Unless
 from eventstore.committer import Committer, Ticket
 from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
@@ -183,13 +183,15 @@ class EventStore:
         idempotency: Idempotency | None = None,
         outcome: bytes = b"",
         effects: Sequence[Effect] = (),
+        unless: Sequence[Unless] = (),
     ) -> Appended:
         """Store all events of `appends`, or none; run `effects` in the same transaction.
 
         With an idempotency key known already, nothing happens: the first answer is given again.
 
-        Raises WrongExpectedVersion, IdempotencyKeyReused, EffectRefused, EffectFailed,
-        MalformedEvent, UnknownEventType, InvalidAppend, StoreUnavailable.
+        Raises WrongExpectedVersion, ConditionFailed (of `unless`), IdempotencyKeyReused,
+        EffectRefused, EffectFailed, MalformedEvent, UnknownEventType, InvalidAppend,
+        StoreUnavailable.
         """
         request = make_request(
             self.types,
@@ -198,6 +200,7 @@ class EventStore:
             idempotency=idempotency,
             outcome=outcome,
             effects=effects,
+            unless=unless,
             new_id=self.new_id,
         )
         return await self.submit(request)
@@ -210,6 +213,7 @@ class EventStore:
         idempotency: Idempotency | None = None,
         outcome: bytes = b"",
         effects: Sequence[Effect] = (),
+        unless: Sequence[Unless] = (),
     ) -> Appended:
         """`append` for threads."""
         request = make_request(
@@ -219,6 +223,7 @@ class EventStore:
             idempotency=idempotency,
             outcome=outcome,
             effects=effects,
+            unless=unless,
             new_id=self.new_id,
         )
         return self.submit_sync(request)

@@ -15,9 +15,18 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import psycopg
 
-from eventstore.append import Appended, Effect, Idempotency
+from eventstore.append import Appended, Effect, Idempotency, Unless
 from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized
-from eventstore.decide import Known, Placed, Plan, Request, heads_after, keys_of, streams_of
+from eventstore.decide import (
+    Known,
+    Placed,
+    Plan,
+    Request,
+    conditions_of,
+    heads_after,
+    keys_of,
+    streams_of,
+)
 from eventstore.errors import AppendFailed, EffectFailed, EffectRefused, EventStoreError
 from eventstore.layout import Layout
 from eventstore.record import leaf, timestamp
@@ -99,6 +108,8 @@ class Writer:
         calls = [_BEGIN, _LOCK, (b"heads", [sized(TEXT, [s.encode() for s in streams])])]
         if keys:
             calls.append((b"known", [sized(TEXT, [key.encode() for key in keys])]))
+        conditions = conditions_of(requests)
+        calls += [(b"matching", matching_params(unless)) for unless in conditions]
         if marker is not None:
             calls.append((b"at", [marker.position.to_bytes(8)]))
         results = wire.run(calls)
@@ -115,6 +126,8 @@ class Writer:
                 key, request_hash, position, moved, outcome = row
                 before = Appended(integer(position), _versions(moved), outcome=outcome)
                 plan.known[key.decode()] = Known(request_hash, before)
+        for unless, table in zip(conditions, results[4 if keys else 3 :], strict=False):
+            plan.matching[unless] = integer(table.get_value(0, 0))
         stored = marker is not None and column(results[-1], 0) == [marker.id]
         return plan, log.get_value(0, 1) or b"", stored
 
@@ -197,6 +210,11 @@ def writes(plan: Plan, now: bytes) -> list[Call]:
     if plan.keys:
         calls.append(insert_keys(plan.keys, now))
     return [*calls, _COMMIT]
+
+
+def matching_params(unless: Unless) -> list[bytes]:
+    tags = sized(TEXT, [tag.encode() for tag in unless.tags])
+    return [unless.after.to_bytes(8), tags, sized(TEXT, [name.encode() for name in unless.types])]
 
 
 def insert_events(placed: Sequence[Placed], now: bytes) -> Call:

@@ -1,0 +1,58 @@
+"""Appends on a condition of tags and types: a boundary of consistency over any streams."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from eventstore import Append, ConditionFailed, EventStore, InvalidAppend, Unless
+from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
+
+
+async def book(store: EventStore, stream: str, seat: str, unless: Unless) -> None:
+    append = Append(stream, [BoxPlaced(seat)], tags=(seat, "show:1"))
+    await store.append(append, metadata=metadata(), unless=[unless])
+
+
+async def test_what_was_not_seen_holds_up_the_append(store: EventStore) -> None:
+    await book(store, "box_1", "seat:1", Unless(("seat:1",), 0))
+    with pytest.raises(ConditionFailed) as failed:
+        await book(store, "box_2", "seat:1", Unless(("seat:1",), 0))
+    assert (failed.value.found, failed.value.after) == (1, 0)
+    await book(store, "box_2", "seat:1", Unless(("seat:1",), 1))
+    await book(store, "box_3", "seat:2", Unless(("seat:2",), 0))
+    await book(store, "box_4", "seat:3", Unless(("seat:1", "seat:2"), 0))
+    with pytest.raises(ConditionFailed):
+        await book(store, "box_5", "seat:4", Unless(("show:1", "seat:3"), 0))
+
+
+async def test_only_some_types_hold_it_up(store: EventStore) -> None:
+    await book(store, "box_1", "seat:1", Unless(("seat:1",), 0))
+    await book(store, "box_2", "seat:1", Unless(("seat:1",), 0, ("box.moved",)))
+    moved = Append("box_1", [BoxMoved("x")], tags=("seat:1",))
+    await store.append(moved, metadata=metadata())
+    with pytest.raises(ConditionFailed):
+        await book(store, "box_3", "seat:1", Unless(("seat:1",), 0, ("box.moved", "box.weighed")))
+
+
+async def test_many_at_once_from_two_stores_cannot_race(store: EventStore) -> None:
+    """Every seat is taken once, within a batch and between stores."""
+    async with open_shelf(store.conninfo) as other:
+        answers = await asyncio.gather(
+            *(
+                book(which, f"box_{n}_{name}", f"seat:{n % 10}", Unless((f"seat:{n % 10}",), 0))
+                for n in range(60)
+                for name, which in (("a", store), ("b", other))
+            ),
+            return_exceptions=True,
+        )
+    assert sum(answer is None for answer in answers) == 10
+    assert sum(isinstance(answer, ConditionFailed) for answer in answers) == 110
+    assert await store.head() == 10
+
+
+@pytest.mark.parametrize("unless", [Unless((), 0), Unless(("",), 0), Unless(("a",), -1)])
+async def test_absurd_conditions_are_refused(store: EventStore, unless: Unless) -> None:
+    with pytest.raises(InvalidAppend):
+        await book(store, "box_1", "seat:1", unless)
