@@ -33,6 +33,7 @@ class Moves:
         self._reaches: dict[tuple[Position, str, Labels], Positions] = {}
         self._open: dict[tuple[Position, str, Labels], int] = {}
         self._partial: dict[tuple[Position, str, Labels], Positions] = {}
+        self._required: dict[tuple[Position, str, str, Labels], int] = {}
         self._shallowest = 0
 
     def reach(self, start: Position, type_name: str, labels: Labels) -> Positions:
@@ -55,10 +56,8 @@ class Moves:
         finally:
             del self._open[key], self._partial[key]
         complete = self._shallowest >= depth
-        self._shallowest = min(outer, self._shallowest) if outer else depth
-        if depth == 1:
-            self._shallowest = 0
-        if (complete or depth == 1) and len(self._reaches) < REACHES_MAX:
+        self._shallowest = min(outer, self._shallowest)
+        if complete and len(self._reaches) < REACHES_MAX:
             self._reaches[key] = answer
         return answer
 
@@ -197,13 +196,24 @@ class Moves:
     def requirement_met(
         self, at: Position, type_name: str, local: LocalField, labels: Labels
     ) -> bool:
-        """Whether what `@requires` asks for can be had and then brought back here by key."""
-        reached = self.reach(at, type_name, labels)
-        if self.can_have(frozenset({at}), type_name, local.requires, labels):
-            return True
-        return self.index.can_reenter(at.subgraph, at.type) and self.can_have(
-            reached, type_name, local.requires, labels
-        )
+        """Whether what `@requires` asks for can be had and then brought back here by key.
+
+        Fields that require each other cannot be had. What is found out while one of them is being
+        asked for holds only until then, and is not remembered.
+        """
+        key = (at, type_name, local.field.name, labels)
+        if key in self._required:
+            self._shallowest = min(self._shallowest, self._required[key])
+            return False
+        self._required[key] = len(self._open)
+        try:
+            if self.can_have(frozenset({at}), type_name, local.requires, labels):
+                return True
+            return self.index.can_reenter(at.subgraph, at.type) and self.can_have(
+                self.reach(at, type_name, labels), type_name, local.requires, labels
+            )
+        finally:
+            del self._required[key]
 
     def narrow(self, at: Position, name: str) -> Position | None:
         """The position under a condition on an object type; None when it can never hold there."""

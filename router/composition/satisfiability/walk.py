@@ -25,6 +25,8 @@ from router.composition.types import base_name
 
 VALIDATION_PATHS_MAX = 1_000_000
 """Positions in states that wait to be visited."""
+VISITS_MAX = 100_000
+"""States visited in all: about one a type, many more where values are shared at random."""
 ERRORS_MAX = 100
 """Unsatisfiable fields reported; more are of no more use."""
 
@@ -36,8 +38,18 @@ def check_satisfiability(
     walk = _Walk(merge, paths_max)
     for kind, name in ROOT_NAMES.items():
         if name in merge.schema.types and kind in merge.schema.roots:
-            walk.root(kind, name)
+            try:
+                walk.root(kind, name)
+            except RecursionError:
+                walk.findings.errors.append(_too_much("keys and requirements lean on each other"))
     return walk.findings.errors, list(walk.runtime.hints.values())
+
+
+def _too_much(why: str) -> CompositionError:
+    return CompositionError(
+        "MAX_VALIDATION_SUBGRAPH_PATHS_EXCEEDED",
+        f"the subgraphs are too entangled to check all queries: {why}; share fewer types",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +80,7 @@ class _Walk:
         self.contexts = Contexts(self.index)
         self.hidden = merge.composed.federated.get("inaccessible")
         self.findings = _Findings()
+        self.visits = 0
         self._last_key: tuple[Positions, str, Labels] | None = None
         self._last_around: Positions = frozenset()
 
@@ -98,12 +111,12 @@ class _Walk:
                 load += len(following.positions)
             if load > self.paths_max:
                 findings.errors.append(
-                    CompositionError(
-                        "MAX_VALIDATION_SUBGRAPH_PATHS_EXCEEDED",
-                        f"more than {self.paths_max} ways through the subgraphs are open at "
-                        f"once: too many subgraphs share the same types to check all queries",
-                    )
+                    _too_much(f"more than {self.paths_max} ways through them are open at once")
                 )
+                return
+            self.visits += 1
+            if self.visits > VISITS_MAX:
+                findings.errors.append(_too_much(f"more than {VISITS_MAX} states were visited"))
                 return
 
     def _seen(self, state: _State, findings: _Findings) -> bool:

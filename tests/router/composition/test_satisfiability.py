@@ -166,3 +166,35 @@ type U @key(fields: "id") { id: ID! x(a: String @fromContext(field: "$c { n }"))
     (error,) = errors(text.replace("t: T }", "t: T u: U }"))
     assert error.coordinates == ("U.x",)
     assert "a context that U.x takes is not set on this way" in error.message
+
+
+def test_fields_that_require_each_other_cannot_be_had() -> None:
+    found = errors(
+        """
+### a
+# link 2.9
+type Query { t: T }
+type T @key(fields: "id") { id: ID! y: Int @external x: Int @requires(fields: "y") }
+### b
+# link 2.9
+type T @key(fields: "id") { id: ID! x: Int @external y: Int @requires(fields: "x") z: Int }
+"""
+    )
+    assert {one.coordinates for one in found} == {("T.x",), ("T.y",)}
+
+
+def test_long_chains_of_requirements_are_followed_or_refused() -> None:
+    fields = " ".join(f'f{i}: Int @requires(fields: "g{i}")' for i in range(1, 60))
+    outside = " ".join(f"g{i}: Int @external" for i in range(1, 60))
+    back = " ".join(f'g{i}: Int @requires(fields: "f{i - 1}")' for i in range(1, 60))
+    inside = " ".join(f"f{i}: Int @external" for i in range(1, 59))
+    text = f"""
+### a
+# link 2.9
+type Query {{ t: T }}
+type T @key(fields: "id") {{ id: ID! f0: Int {fields} {outside} }}
+### b
+# link 2.9
+type T @key(fields: "id") {{ id: ID! f0: Int @external {inside} {back} }}
+"""
+    assert not errors(text)
