@@ -12,11 +12,11 @@ from typing import Final
 
 from graphql import (
     ConstDirectiveNode,
-    ConstListValueNode,
-    ConstObjectValueNode,
     DirectiveDefinitionNode,
     DocumentNode,
     EnumValueNode,
+    ListValueNode,
+    ObjectValueNode,
     SchemaDefinitionNode,
     SchemaExtensionNode,
     StringValueNode,
@@ -145,10 +145,10 @@ def _read_link(directive: ConstDirectiveNode) -> tuple[Feature | None, str, str]
 
 def _imports(node: object) -> dict[str, str]:
     imports: dict[str, str] = {}
-    for item in node.values if isinstance(node, ConstListValueNode) else ():
+    for item in node.values if isinstance(node, ListValueNode) else ():
         if isinstance(item, StringValueNode):
             imports[item.value] = item.value
-        elif isinstance(item, ConstObjectValueNode):
+        elif isinstance(item, ObjectValueNode):
             fields = {
                 field.name.value: field.value.value
                 for field in item.fields
