@@ -22,6 +22,7 @@ from projections.shared_feed import SharedFeed
 
 OWN_SECONDS = 1.0
 """How often a reactor that another process runs is tried for, and redrives are looked for."""
+POLL_SECONDS = 0.02
 RETRY_SECONDS_MAX = 5.0
 STOP_SECONDS = 5.0
 
@@ -114,7 +115,7 @@ class ReactorRunner:
                 try:
                     async with asyncio.timeout(deadline - time.monotonic()):
                         await self._begun.wait()
-                        await asyncio.sleep(0)
+                        await asyncio.sleep(0 if name in self._lines else POLL_SECONDS)
                 except TimeoutError:
                     return False
             left = max(0.0, deadline - time.monotonic())

@@ -176,7 +176,8 @@ class ProjectionRunner:
 
     def isolate(self, member: Member) -> None:
         with self._lanes_lock:
-            self._place(member, alone_seconds=COOL_DOWN_SECONDS)
+            if member.build.id in self._members:  # it may have been given up meanwhile
+                self._place(member, alone_seconds=COOL_DOWN_SECONDS)
 
     def settle(self, member: Member, lane: Lane) -> None:
         with self._lanes_lock:

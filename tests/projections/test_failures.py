@@ -191,6 +191,7 @@ async def test_a_checkpoint_that_another_moved_is_not_moved(
             write(connection, [share], None)
 
 
+@pytest.mark.slow
 async def test_a_disk_that_is_full_is_waited_for(store: EventStore, database: str) -> None:
     fails = iter([True] * 12)
 

@@ -55,6 +55,7 @@ def balances(database: str) -> dict[str, int]:
     return {row["account"]: row["balance_minor"] for row in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("projection", [Fragile(), FragileByFold()])
 async def test_a_failing_event_parks_its_key_and_the_rest_goes_on(
     store: EventStore, database: str, projection: Fragile
@@ -93,6 +94,7 @@ async def test_a_broken_constraint_parks_too(store: EventStore, database: str) -
         assert balances(database) == {"acc_1": 0, "acc_2": 2}
 
 
+@pytest.mark.slow
 async def test_a_redrive_applies_what_waited_in_order_and_the_key_goes_on(
     store: EventStore, database: str
 ) -> None:
@@ -111,6 +113,7 @@ async def test_a_redrive_applies_what_waited_in_order_and_the_key_goes_on(
         assert balances(database) == {"acc_1": 7}
 
 
+@pytest.mark.slow
 async def test_skipping_needs_a_reason_and_gives_up_one_event_only(
     store: EventStore, database: str
 ) -> None:
@@ -199,6 +202,7 @@ async def test_a_deadlock_is_tried_again_and_parks_nothing(
     assert rows(database, "SELECT * FROM projections.parked_keys") == []
 
 
+@pytest.mark.slow
 async def test_a_checkpoint_beyond_the_log_is_not_run(store: EventStore, database: str) -> None:
     async with ProjectionRunner(store, [Totals()]):
         pass

@@ -134,6 +134,7 @@ async def test_a_message_that_comes_again_has_its_effect_once(
     assert await letters(office) == [("acc_1", 1)] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "point",
     [
@@ -171,6 +172,7 @@ async def test_a_failure_anywhere_loses_and_doubles_nothing(
     assert sorted(await letters(office)) == [("acc_1", 1), ("acc_2", 2)]
 
 
+@pytest.mark.slow
 async def test_a_failing_message_parks_its_stream_until_it_is_redriven(
     store: EventStore, office: Office
 ) -> None:
@@ -224,6 +226,7 @@ async def test_data_that_cannot_be_read_park_at_once(store: EventStore, office: 
         assert strict.calls == []
 
 
+@pytest.mark.slow
 async def test_a_second_process_takes_over_and_never_runs_beside(
     store: EventStore, office: Office
 ) -> None:
@@ -276,6 +279,7 @@ class Unreliable:
         return await self.feed.read(after, **given)
 
 
+@pytest.mark.slow
 async def test_a_feed_that_fails_is_read_again(store: EventStore, office: Office) -> None:
     feed = Unreliable(LocalFeed(store))
     async with ReactorRunner(office.store, {"bank": feed}, [office]) as runner:

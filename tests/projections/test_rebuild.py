@@ -69,6 +69,7 @@ async def store(database: str) -> AsyncIterator[EventStore]:
         yield opened
 
 
+@pytest.mark.slow
 async def test_a_rebuild_is_ready_equal_and_switched_to_while_traffic_goes_on(
     store: EventStore, database: str
 ) -> None:
@@ -110,6 +111,7 @@ async def deposits_more(store: EventStore) -> int:
     return await store_many(store, [(f"acc_{number}", Deposited(1)) for number in range(3)])
 
 
+@pytest.mark.slow
 async def test_without_a_service_running_everything_works_too(
     store: EventStore, database: str
 ) -> None:
@@ -126,6 +128,7 @@ async def test_without_a_service_running_everything_works_too(
     assert rows(database, "SELECT DISTINCT deposits FROM balances") == [{"deposits": 6}]
 
 
+@pytest.mark.slow
 async def test_what_the_operator_did_is_in_the_log(store: EventStore) -> None:
     operations = Operations(store, [Totals()])
     await append(store, "acc_1", Deposited(1))
@@ -141,6 +144,7 @@ async def test_what_the_operator_did_is_in_the_log(store: EventStore) -> None:
     ]
 
 
+@pytest.mark.slow
 async def test_differences_are_named_and_the_switch_refused(
     store: EventStore, database: str
 ) -> None:
@@ -163,6 +167,7 @@ async def test_differences_are_named_and_the_switch_refused(
         ]
 
 
+@pytest.mark.slow
 async def test_a_new_version_serves_once_it_has_caught_up(store: EventStore, database: str) -> None:
     async with ProjectionRunner(store, [Balances()]) as runner:
         position = await deposits(store, accounts=3, times=2)
@@ -181,6 +186,7 @@ async def test_a_new_version_serves_once_it_has_caught_up(store: EventStore, dat
         assert rows(database, "SELECT DISTINCT deposits FROM balances") == [{"deposits": 4}]
 
 
+@pytest.mark.slow
 async def test_a_statement_prepared_before_a_switch_goes_on_after_it(
     store: EventStore, database: str
 ) -> None:
@@ -197,6 +203,7 @@ async def test_a_statement_prepared_before_a_switch_goes_on_after_it(
     assert after == before | {"initial": "A"}
 
 
+@pytest.mark.slow
 async def test_a_second_rebuild_is_refused_naming_the_first(store: EventStore) -> None:
     operations = Operations(store, [Totals()])
     await deposits(store, accounts=2, times=2)
@@ -222,6 +229,7 @@ async def test_a_second_rebuild_is_refused_naming_the_first(store: EventStore) -
     assert done.build.number == 3
 
 
+@pytest.mark.slow
 async def test_a_rebuild_that_was_stopped_goes_on_where_it_was(
     store: EventStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +256,7 @@ async def test_a_rebuild_that_was_stopped_goes_on_where_it_was(
     assert (await operations.verify("balances")).equal
 
 
+@pytest.mark.slow
 async def test_a_dry_run_says_what_would_change_and_writes_nothing(
     store: EventStore, database: str
 ) -> None:
@@ -265,6 +274,7 @@ async def test_a_dry_run_says_what_would_change_and_writes_nothing(
     assert len(await operations.builds()) == 1
 
 
+@pytest.mark.slow
 async def test_a_scratch_copy_holds_one_stream_or_what_is_new(
     store: EventStore, database: str
 ) -> None:
@@ -298,6 +308,7 @@ async def test_what_cannot_be_rebuilt_is_refused(store: EventStore) -> None:
         await Operations(store, [Balances()]).rebuild("balances", by=ANN)
 
 
+@pytest.mark.slow
 async def test_a_build_that_nobody_can_bring_on_is_not_switched_to(
     store: EventStore, database: str
 ) -> None:
@@ -321,6 +332,7 @@ async def test_a_build_that_nobody_can_bring_on_is_not_switched_to(
             )
 
 
+@pytest.mark.slow
 async def test_past_its_grace_period_a_build_is_dropped(store: EventStore, database: str) -> None:
     operations = Operations(store, [Totals()])
     async with ProjectionRunner(store, [Totals()]):

@@ -96,6 +96,7 @@ async def test_a_service_without_projections_has_nothing_to_wait_for(store: Even
         assert await runner.wait_for(1, 0.01)
 
 
+@pytest.mark.slow
 async def test_of_two_runners_one_writes_and_both_know_the_position(
     store: EventStore, database: str
 ) -> None:

@@ -87,6 +87,7 @@ class Random(Totals):
                        [next(self.counter)])  # fmt: skip
 
 
+@pytest.mark.slow
 async def test_good_projections_pass(store: EventStore, database: str) -> None:
     await deposits(store, accounts=3, times=4)
     events = await store.read(0)

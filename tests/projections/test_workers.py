@@ -165,6 +165,7 @@ async def test_a_rebuild_killed_at_any_point_goes_on_where_it_was(
     ]
 
 
+@pytest.mark.slow
 async def test_a_hold_is_kept_and_ends_by_itself(store: EventStore, database: str) -> None:
     async with ProjectionRunner(store, [Balances()]) as runner:
         position = await deposits(store, accounts=1, times=1)
