@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 SAMPLE_SECONDS = 0.5
+SHARE_MAX = 0.01
+"""Of one core that looking may take: a hundred processes' pages are costly to count."""
 PROC = Path("/proc")
 
 
 class PeakMemory:
-    """Samples while it is open. `peak_bytes` is None where /proc does not tell.
+    """Samples while it is open, and once more at the end. `peak_bytes` is None where /proc does not
+    tell.
 
     Proportional set sizes are added up, so that memory shared between processes counts once.
     """
@@ -36,12 +40,18 @@ class PeakMemory:
         self._thread.join()
 
     def _run(self) -> None:
-        while True:
-            total = sum(filter(None, map(_bytes_of, _family())))
-            if total:
-                self.peak_bytes = max(self.peak_bytes or 0, total)
-            if self._stop.wait(SAMPLE_SECONDS):
-                return
+        ended = False
+        while not ended:
+            before = time.thread_time()
+            self._look()
+            took = time.thread_time() - before
+            ended = self._stop.wait(max(SAMPLE_SECONDS, took / SHARE_MAX))
+        self._look()
+
+    def _look(self) -> None:
+        total = sum(filter(None, map(_bytes_of, _family())))
+        if total:
+            self.peak_bytes = max(self.peak_bytes or 0, total)
 
 
 def _family() -> set[int]:
