@@ -7,6 +7,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from lonja.errors import LonjaError
 from lonja.settings import Settings
 
@@ -40,9 +42,20 @@ def internal_secret(settings: Settings) -> bytes:
                 "`openssl rand -hex 32` makes one"
             )
         return secret
-    return bytes.fromhex(
-        _kept(keys_dir(settings) / "internal.key", secrets.token_hex(SECRET_BYTES))
-    )
+    return _kept(keys_dir(settings) / "internal.key", secrets.token_hex(SECRET_BYTES)).encode()
+
+
+def seal_key(settings: Settings) -> Ed25519PrivateKey:
+    """What the logs' seals are signed with, of this installation. Raises BadSecret."""
+    path = keys_dir(settings) / "seal.key"
+    try:
+        text = _kept(path, secrets.token_hex(SECRET_BYTES))
+        return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(text))
+    except ValueError:
+        raise BadSecret(
+            f"{path} is no Ed25519 key: expected 64 hexadecimal digits. "
+            "Restore it from a backup: without it new seals are not trusted"
+        ) from None
 
 
 def _kept(path: Path, fresh: str) -> str:

@@ -85,6 +85,18 @@ class MailSettings(Group):
     sender: str = "shop@lonja.example"
 
 
+class AuditSettings(Group):
+    """Seals of the logs. `checkpoints_dir` belongs on another machine: it proves what the databases
+    say. By default it lies in the data directory. `trusted_keys` are further public keys
+    (hexadecimal) whose seals are believed, after a change of key.
+    """
+
+    seal: bool = True
+    checkpoints_dir: Path | None = None
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
+    trusted_keys: tuple[str, ...] = ()
+
+
 class Settings(BaseSettings):
     """Everything that may be set.
 
@@ -106,6 +118,7 @@ class Settings(BaseSettings):
     users: UserSettings = UserSettings()
     payments: PaymentSettings = PaymentSettings()
     mail: MailSettings = MailSettings()
+    audit: AuditSettings = AuditSettings()
 
     def service_url(self, service: str) -> str:
         """Where `service` answers when it runs as a process of its own."""

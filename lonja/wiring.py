@@ -10,11 +10,13 @@ import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from eventstore import Feed, HttpFeed
 from lonja.errors import SupergraphBroken
 from lonja.keys import internal_secret, keys_dir
+from lonja.sealing import LogSealer
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
 from router.config import Jwt, RouterConfig
@@ -41,6 +43,7 @@ def build_service(
         internal_secret=internal_secret(settings),
         clock=lambda: datetime.now(UTC),
         settings=service_settings(name, settings),
+        seal=partial(LogSealer, settings) if settings.audit.seal else None,
     )
     return cast(AnyService, module.build(context))
 

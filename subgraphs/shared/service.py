@@ -38,13 +38,21 @@ TOKEN_CHARACTERS_MAX = 200
 R = TypeVar("R")
 
 
+class Background(Protocol):
+    """Something that runs beside: timers, a mail queue."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceContext:
     """Everything a service takes from outside.
 
     `feeds` are those of the services it listens to, by name; they must be there when the service
-    starts, not before. `settings` are the service's own: each
-    `app.py` says which.
+    starts, not before. `settings` are the service's own: each `app.py` says which. `seal` makes
+    what seals the log beside the service; None leaves it unsealed.
     """
 
     name: str
@@ -54,14 +62,7 @@ class ServiceContext:
     clock: Callable[[], datetime]
     new_id: Callable[[str], str] = new_id
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-class Background(Protocol):
-    """Something that runs beside: timers, a mail queue."""
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
+    seal: Callable[[EventStore], Background] | None = None
 
 
 class Service(Generic[R]):
@@ -97,7 +98,8 @@ class Service(Generic[R]):
         self.reactor_runner: ReactorRunner  # there from `start` on: it needs the feeds
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry, self.name)
-        self._background, self._tables, self._on_start = tuple(background), tables, on_start
+        sealing = [context.seal(store)] if context.seal is not None else []
+        self._background, self._tables, self._on_start = [*background, *sealing], tables, on_start
         self._on_stop = on_stop
         self._executor = Executor(schema)
         self._running: AsyncExitStack | None = None
