@@ -28,8 +28,9 @@ from eventstore.expected_version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedV
 from eventstore.feed import Feed, FeedEvent, FeedPage, LocalFeed
 from eventstore.http_feed import HttpFeed, feed_endpoint
 from eventstore.position import position_of, positions, receipt
+from eventstore.state_cache import Loaded
 from eventstore.store import EventStore, Limits
-from eventstore.streams import Executed, Loaded, Streams
+from eventstore.streams import Executed, Streams
 from eventstore.types import EventTypes, Upcaster
 
 __all__ = [

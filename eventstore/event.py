@@ -117,7 +117,10 @@ class Recorded(msgspec.Struct, Generic[E], frozen=True, gc=False):
 
 
 class Folds(Protocol):
-    """State folded from one stream: `initial` before its first event, `evolve` with each."""
+    """State folded from one stream: `initial` before its first event, `evolve` with each.
+
+    A state is a value: `evolve` gives another one and leaves it as it was, since states are kept.
+    """
 
     @classmethod
     def initial(cls, stream: str) -> Self: ...

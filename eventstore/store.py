@@ -267,13 +267,18 @@ class EventStore:
     # Reading
 
     async def replayed_or_stream(
-        self, idempotency: Idempotency, stream: str, *, limit: int
+        self, idempotency: Idempotency, stream: str, *, after_version: int, limit: int
     ) -> tuple[Appended | None, list[Recorded[Any]]]:
-        """`replayed`, and if the key is not known the stream from its beginning: one hop to a
-        reading thread for both.
+        """`replayed`, and if the key is not known the stream's events after a version: one hop to
+        a reading thread for both.
         """
         sql, params = stream_query(
-            self.layout, stream, after_version=0, up_to_version=None, limit=limit, backwards=False
+            self.layout,
+            stream,
+            after_version=after_version,
+            up_to_version=None,
+            limit=limit,
+            backwards=False,
         )
 
         def read(connection: psycopg.Connection[Any]) -> tuple[Appended | None, list[Any]]:

@@ -12,21 +12,15 @@ from eventstore.append import Append, Appended, Effect, Idempotency
 from eventstore.errors import WrongExpectedVersion
 from eventstore.event import Event, Folds, Metadata, Recorded
 from eventstore.read import PAGE_EVENTS_MAX
+from eventstore.state_cache import Loaded, StateCache
 from eventstore.store import EventStore
 
 ATTEMPTS_MAX = 20
 """Times that `execute` decides anew because another process wrote to the stream first."""
 
+CACHED_STREAMS_MAX = 1_000
+
 S = TypeVar("S", bound=Folds)
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded(Generic[S]):
-    """State folded from a stream, its version (0: no such stream) and its last event's position."""
-
-    state: S
-    version: int
-    position: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +37,13 @@ class Streams:
     """Loads and executes over one store.
 
     Executions on one stream take turns within the process, so they conflict only with other
-    processes; different streams go side by side.
+    processes; different streams go side by side. The states of the `cached_streams_max` streams
+    used last are kept, so that only their new events are read.
     """
 
-    def __init__(self, store: EventStore) -> None:
+    def __init__(self, store: EventStore, *, cached_streams_max: int = CACHED_STREAMS_MAX) -> None:
         self.store = store
+        self._cache = StateCache(cached_streams_max)
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def load(self, folded: type[S], stream: str) -> tuple[S, int]:
@@ -59,30 +55,43 @@ class Streams:
         self, folded: type[S], stream: str, *, up_to_version: int | None = None
     ) -> Loaded[S]:
         """The state of a stream, as it is or as it was at a version."""
-        first = await self.store.read_stream(
-            stream, up_to_version=up_to_version, limit=PAGE_EVENTS_MAX
-        )
-        return await self._fold(folded, stream, first, up_to_version)
+        if up_to_version is not None:
+            start = Loaded(folded.initial(stream), 0, 0)
+            return await self._go_on(start, stream, up_to_version=up_to_version)
+        loaded = await self._go_on(self._cache.start(folded, stream), stream)
+        self._cache.keep(stream, loaded)
+        return loaded
 
-    async def _fold(
-        self,
-        folded: type[S],
-        stream: str,
-        events: Sequence[Recorded[Any]],
-        up_to_version: int | None = None,
+    async def _go_on(
+        self, loaded: Loaded[S], stream: str, *, up_to_version: int | None = None
     ) -> Loaded[S]:
-        """The state after the first page of a stream, and after what follows it."""
-        state, version, position = folded.initial(stream), 0, 0
+        """Fold what follows a state, page by page."""
         while True:
-            for recorded in events:
-                state = state.evolve(recorded.event)
-            if events:
-                version, position = events[-1].version, events[-1].position
-            if len(events) < PAGE_EVENTS_MAX:
-                return Loaded(state, version, position)
             events = await self.store.read_stream(
-                stream, after_version=version, up_to_version=up_to_version, limit=PAGE_EVENTS_MAX
+                stream,
+                after_version=loaded.version,
+                up_to_version=up_to_version,
+                limit=PAGE_EVENTS_MAX,
             )
+            loaded = fold(loaded, events)
+            if len(events) < PAGE_EVENTS_MAX:
+                return loaded
+
+    async def _replayed_or_loaded(
+        self, folded: type[S], stream: str, idempotency: Idempotency
+    ) -> Loaded[S] | Appended:
+        """What was answered to the key before; if nothing was, the state."""
+        start = self._cache.start(folded, stream)
+        seen, events = await self.store.replayed_or_stream(
+            idempotency, stream, after_version=start.version, limit=PAGE_EVENTS_MAX
+        )
+        if seen is not None:
+            return seen
+        loaded = fold(start, events)
+        if len(events) == PAGE_EVENTS_MAX:
+            loaded = await self._go_on(loaded, stream)
+        self._cache.keep(stream, loaded)
+        return loaded
 
     async def execute(
         self,
@@ -109,12 +118,10 @@ class Streams:
                 if idempotency is None:
                     loaded = await self.loaded(folded, stream)
                 else:
-                    seen, events_so_far = await self.store.replayed_or_stream(
-                        idempotency, stream, limit=PAGE_EVENTS_MAX
-                    )
-                    if seen is not None:
-                        return Executed((await self.load(folded, stream))[0], seen)
-                    loaded = await self._fold(folded, stream, events_so_far)
+                    found = await self._replayed_or_loaded(folded, stream, idempotency)
+                    if isinstance(found, Appended):
+                        return Executed((await self.load(folded, stream))[0], found)
+                    loaded = found
                 if expected_version is not None and loaded.version != expected_version:
                     raise WrongExpectedVersion(stream, expected_version, loaded.version)
                 events = decide(loaded.state)
@@ -134,12 +141,16 @@ class Streams:
                         effects=effects(state, events) if effects is not None else (),
                     )
                 except WrongExpectedVersion:
+                    self._cache.drop(folded, stream)
                     if expected_version is not None or attempt == ATTEMPTS_MAX:
                         raise
                     attempt += 1
                 else:
                     if appended.replayed:
                         state = (await self.load(folded, stream))[0]
+                    elif events:
+                        version = appended.versions[stream]
+                        self._cache.keep(stream, Loaded(state, version, appended.position))
                     return Executed(state, appended)
 
     @asynccontextmanager
@@ -153,3 +164,13 @@ class Streams:
             lock, waiting = self._turns.pop(stream)
             if waiting > 1:
                 self._turns[stream] = (lock, waiting - 1)
+
+
+def fold(loaded: Loaded[S], events: Sequence[Recorded[Any]]) -> Loaded[S]:
+    """The state after some more events of its stream."""
+    if not events:
+        return loaded
+    state = loaded.state
+    for recorded in events:
+        state = state.evolve(recorded.event)
+    return Loaded(state, events[-1].version, events[-1].position)

@@ -175,7 +175,7 @@ def run_together(wire: Wire, effects: Sequence[Effect]) -> None:
     if effects:
         with wire.connection.pipeline():
             for effect in effects:
-                wire.connection.execute(effect.sql, effect.params, prepare=False)
+                wire.connection.execute(effect.sql, effect.params or None, prepare=False)
 
 
 def run_apart(wire: Wire, effects: Sequence[Effect]) -> EventStoreError | None:
@@ -183,7 +183,7 @@ def run_apart(wire: Wire, effects: Sequence[Effect]) -> EventStoreError | None:
     try:
         with wire.connection.transaction():
             for effect in effects:
-                wire.connection.execute(effect.sql, effect.params, prepare=False)
+                wire.connection.execute(effect.sql, effect.params or None, prepare=False)
     except psycopg.Error as error:
         if wire.connection.closed:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Self
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from eventstore import (
     Append,
     Effect,
+    EffectFailed,
     EffectRefused,
     EventStore,
     Idempotency,
@@ -135,3 +137,50 @@ async def test_what_decide_raises_reaches_the_caller(store: EventStore) -> None:
         await streams.execute(Box, "box_1", refuse, metadata=metadata())
     assert streams._turns == {}
     await store.append(Append("box_1", [BoxPlaced("x")], 0), metadata=metadata())
+
+
+class Counted(Box):
+    """Counts how many events were folded."""
+
+    folded = 0
+
+    def evolve(self, event: BoxEvent) -> Self:
+        Counted.folded += 1
+        return super().evolve(event)
+
+
+async def test_what_was_folded_is_not_folded_again(store: EventStore) -> None:
+    streams = Streams(store)
+    for _ in range(5):
+        await streams.execute(Counted, "box_1", move, metadata=metadata())
+    assert Counted.folded == 5
+    await store.append(Append("box_1", [BoxMoved("elsewhere")], 5), metadata=metadata())
+    state, version = await streams.load(Counted, "box_1")
+    assert (state.places[-1], version, Counted.folded) == ("elsewhere", 6, 6)
+    assert await Streams(store).load(Counted, "box_1") == (state, version)
+
+
+async def test_few_states_are_kept(store: EventStore) -> None:
+    streams = Streams(store, cached_streams_max=3)
+    for turn in range(3):
+        for n in range(6):
+            done = await streams.execute(Box, f"box_{n}", move, metadata=metadata())
+            assert len(done.state.places) == turn + 1
+    assert len(streams._cache) == 3
+    nothing_kept = Streams(store, cached_streams_max=0)
+    assert (await nothing_kept.load(Box, "box_1"))[1] == 3
+    assert len(nothing_kept._cache) == 0
+
+
+async def test_an_append_that_fails_leaves_no_state_behind(store: EventStore) -> None:
+    streams = Streams(store)
+    await streams.execute(Box, "box_1", move, metadata=metadata())
+    with pytest.raises(EffectFailed):
+        await streams.execute(
+            Box,
+            "box_1",
+            move,
+            metadata=metadata(),
+            effects=lambda box, events: [Effect("no such statement")],
+        )
+    assert (await streams.load(Box, "box_1"))[1] == 1

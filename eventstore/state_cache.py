@@ -1,0 +1,56 @@
+"""States kept in memory, so that loading a stream again reads only what was appended since.
+
+A kept state is never trusted to be the newest: what follows it is always asked for. It is right
+for ever, because events are never changed and states are values (ADR 2).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from eventstore.event import Folds
+
+S = TypeVar("S", bound=Folds)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded(Generic[S]):
+    """State folded from a stream, its version (0: no such stream) and its last event's position."""
+
+    state: S
+    version: int
+    position: int
+
+
+class StateCache:
+    """The states of the `streams_max` streams used last, by class and stream."""
+
+    def __init__(self, streams_max: int) -> None:
+        self._streams_max = streams_max
+        self._kept: OrderedDict[tuple[type[Any], str], Loaded[Any]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def start(self, folded: type[S], stream: str) -> Loaded[S]:
+        """Where folding goes on from: the state that is kept, or the initial one."""
+        key = (folded, stream)
+        kept: Loaded[S] | None = self._kept.get(key)
+        if kept is None:
+            return Loaded(folded.initial(stream), 0, 0)
+        self._kept.move_to_end(key)
+        return kept
+
+    def keep(self, stream: str, loaded: Loaded[Any]) -> None:
+        if not self._streams_max or not loaded.version:
+            return
+        key = (type(loaded.state), stream)
+        self._kept[key] = loaded
+        self._kept.move_to_end(key)
+        if len(self._kept) > self._streams_max:
+            self._kept.popitem(last=False)
+
+    def drop(self, folded: type[Any], stream: str) -> None:
+        self._kept.pop((folded, stream), None)
