@@ -1,0 +1,19 @@
+"""`lonja log`: read, trace, export and prove the services' event logs."""
+
+from __future__ import annotations
+
+import click
+
+from lonja.commands.log.exporting import export
+from lonja.commands.log.proving import check_proof, checkpoint, prove, verify
+from lonja.commands.log.reading import search, show, tail
+from lonja.commands.log.tracing import trace
+
+
+@click.group()
+def log() -> None:
+    """The event logs: who did what, when, what led to it, and the proof that it stands so."""
+
+
+for command in (tail, show, search, trace, export, verify, checkpoint, prove, check_proof):
+    log.add_command(command)

@@ -1,0 +1,196 @@
+"""`lonja log export`: logs as files, with a manifest that says what they hold."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import msgspec
+import orjson
+
+from eventstore.audit import last_seal
+from eventstore.audit.export import export as exported_pages
+from lonja.commands.log.logs import SERVICE
+from lonja.commands.log.proving import connected, progress_bar
+from lonja.errors import LonjaError
+from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
+from lonja.settings import SERVICES, Settings, load
+
+CSV_COLUMNS = (
+    "position",
+    "stream",
+    "version",
+    "type",
+    "type_version",
+    "id",
+    "recorded_at",
+    "occurred_at",
+    "actor_kind",
+    "actor_id",
+    "command_id",
+    "correlation_id",
+    "causation_id",
+    "reason",
+    "payload",
+)
+TAIL_BYTES = 1_048_576
+
+
+class ExportUnusable(LonjaError):
+    """The file that is there is not an export that could go on."""
+
+    code = "EXPORT_UNUSABLE"
+
+
+@click.command()
+@SERVICE
+@click.option(
+    "--format", "kind", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+@DATA_DIR
+@AS_JSON
+def export(
+    services: Sequence[str], kind: str, output: Path, data_dir: Path | None, as_json: bool
+) -> None:
+    """Write the logs to files in OUTPUT, one a service, in the order of positions.
+
+    JSON lines lose nothing: each is the record that the log's hashes are of. CSV is flat, for
+    spreadsheets. A second run goes on where the first one ended, or was cut off. A manifest beside
+    each file names range, SHA-256 and the seal that covers it.
+    """
+    settings = load(data_dir=data_dir)
+    output.mkdir(parents=True, exist_ok=True)
+    with progress_bar(as_json) as bar:
+        rows = [_exported(settings, name, kind, output, bar(name)) for name in services or SERVICES]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(
+            [{name: row[name] for name in ("service", "file", "first", "last")} for row in rows],
+            right=("first", "last"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    """How events become lines. `position_of` reads the position back from a whole line."""
+
+    header: bytes
+    line: Callable[[bytes], bytes]
+    position_of: Callable[[bytes], int]
+
+
+def _exported(
+    settings: Settings,
+    service: str,
+    kind: str,
+    output: Path,
+    progress: Callable[[int, int], None],
+) -> dict[str, Any]:
+    path, form = output / f"{service}.{kind}", FORMATS[kind]
+    with connected(settings, service) as (connection, layout), open(path, "a+b") as file:
+        after = _resume(path, file, form)
+        row = connection.execute(f"SELECT position, id FROM {layout.schema}.log".encode())
+        head, log_id = row.fetchone() or (0, None)
+        for page in exported_pages(connection, layout, after=after, up_to=head):
+            file.write(b"".join(form.line(line) for _, line in page))
+            progress(page[-1][0], head)
+        file.flush()
+        os.fsync(file.fileno())
+        seal = last_seal(connection, layout)
+    manifest = {
+        "service": service,
+        "log_id": str(log_id),
+        "format": kind,
+        "filter": None,
+        "file": path.name,
+        "first": 1 if head else 0,
+        "last": head,
+        "sha256": _sha256(path),
+        "bytes": path.stat().st_size,
+        "seal": msgspec.to_builtins(seal.read()) if seal is not None else None,
+    }
+    (output / f"{service}.{kind}.manifest.json").write_bytes(
+        orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str)
+    )
+    return manifest
+
+
+def _resume(path: Path, file: IO[bytes], form: _Format) -> int:
+    """The position that the file ends with, a line that was cut off being cut away."""
+    size = file.seek(0, os.SEEK_END)
+    if size == 0:
+        file.write(form.header)
+        return 0
+    start = max(0, size - TAIL_BYTES)
+    file.seek(start)
+    tail = file.read()
+    end = tail.rfind(b"\n") + 1
+    if end == 0:
+        raise ExportUnusable(f"{path} holds no whole line: move it away to export anew")
+    file.truncate(start + end)
+    last = tail[:end].rstrip(b"\n").rpartition(b"\n")[2]
+    if start + end == len(form.header):
+        return 0
+    try:
+        return form.position_of(last)
+    except (ValueError, msgspec.MsgspecError, IndexError):
+        raise ExportUnusable(
+            f"{path} does not end with an exported event: move it away to export anew"
+        ) from None
+
+
+class _Positioned(msgspec.Struct):
+    position: int
+
+
+def _csv_line(line: bytes) -> bytes:
+    record = orjson.loads(line)
+    metadata = record["metadata"]
+    actor = metadata.get("actor") or {}
+    flat = {
+        **record,
+        **metadata,
+        "actor_kind": actor.get("kind"),
+        "actor_id": actor.get("id"),
+        "payload": orjson.dumps(record["payload"]).decode(),
+    }
+    return _csv_row([flat.get(column) for column in CSV_COLUMNS])
+
+
+def _csv_row(values: Sequence[Any]) -> bytes:
+    # One line an event, whatever is in it: a run that goes on looks for the last line.
+    cells = [
+        value.replace("\r", "\\r").replace("\n", "\\n") if isinstance(value, str) else value
+        for value in values
+    ]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(cells)
+    return text.getvalue().encode()
+
+
+FORMATS = {
+    "jsonl": _Format(
+        header=b"",
+        line=lambda line: line + b"\n",
+        position_of=lambda line: msgspec.json.decode(line, type=_Positioned).position,
+    ),
+    "csv": _Format(
+        header=_csv_row(CSV_COLUMNS),
+        line=_csv_line,
+        position_of=lambda line: int(line.split(b",", 1)[0]),
+    ),
+}
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

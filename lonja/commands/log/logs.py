@@ -1,0 +1,80 @@
+"""What the commands of `lonja log` share: the services' stores, and events as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import click
+import msgspec
+import orjson
+
+from eventstore import EventStore, Recorded
+from lonja.databases import running_server
+from lonja.errors import LonjaError
+from lonja.output import print_rows
+from lonja.settings import SERVICES, Settings
+from lonja.wiring import build_service
+
+EVENTS_SHOWN = 20
+EVENTS_MAX = 10_000
+
+SERVICE = click.option(
+    "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Default: all."
+)
+
+
+class NothingFound(LonjaError):
+    """No log has what was asked for."""
+
+    code = "NOTHING_FOUND"
+
+
+@asynccontextmanager
+async def open_stores(
+    settings: Settings, services: Sequence[str]
+) -> AsyncIterator[dict[str, EventStore]]:
+    """The stores of services, which may be running. Raises NoDatabase."""
+    conninfos = running_server(settings, services)
+    async with AsyncExitStack() as stack:
+        yield {
+            name: await stack.enter_async_context(
+                build_service(name, settings, conninfos[name], {}).store
+            )
+            for name in services
+        }
+
+
+def described(service: str, event: Recorded[Any]) -> dict[str, Any]:
+    """An event with its metadata, flat, as JSON."""
+    metadata = event.metadata
+    return {
+        "service": service,
+        "position": event.position,
+        "stream": event.stream,
+        "version": event.version,
+        "type": event.type,
+        "type_version": event.type_version,
+        "id": str(event.id),
+        "recorded_at": event.recorded_at.isoformat(timespec="milliseconds"),
+        "occurred_at": metadata.occurred_at.isoformat(timespec="milliseconds"),
+        "actor": f"{metadata.actor.kind} {metadata.actor.id}",
+        "on_behalf_of": metadata.actor.on_behalf_of,
+        "command_id": metadata.command_id,
+        "correlation_id": metadata.correlation_id,
+        "causation_id": metadata.causation_id,
+        "reason": metadata.reason,
+        "tags": list(event.tags),
+        "data": msgspec.to_builtins(event.event),
+    }
+
+
+def print_events(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """JSON lines, or a table of what tells events apart."""
+    if as_json:
+        for event in events:
+            click.echo(orjson.dumps(event, default=str).decode())
+    elif events:
+        shown = ("recorded_at", "service", "position", "type", "stream", "version", "actor")
+        print_rows([{name: event[name] for name in shown} for event in events])

@@ -1,0 +1,211 @@
+"""`lonja log verify`, `checkpoint`, `prove`, `check-proof`: that logs stand as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+import msgspec
+import orjson
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eventstore.audit import NotProvable, Seal, Signer, check, key_id, last_seal, seal_next
+from eventstore.audit import prove as prove_event
+from eventstore.audit import verify as verify_log
+from eventstore.layout import Layout
+from lonja.commands.log.logs import SERVICE
+from lonja.databases import running_server
+from lonja.errors import LonjaError
+from lonja.keys import seal_key
+from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
+from lonja.sealing import Checkpoints, public_key, read_checkpoint, trusted_keys
+from lonja.settings import SERVICES, Settings, load
+from lonja.wiring import build_service
+
+SEALS_MAX = 1_000_000
+
+
+class LogBroken(LonjaError):
+    """A log is not what its seals and checkpoints say."""
+
+    code = "LOG_BROKEN"
+
+
+class NoProof(LonjaError):
+    """An event that cannot be proved, or a file that proves nothing."""
+
+    code = "NO_PROOF"
+
+
+@click.command()
+@SERVICE
+@click.option(
+    "--checkpoint",
+    "checkpoint_file",
+    type=click.Path(path_type=Path),
+    help="Hold the log against this file instead of the newest one kept. Give one --service.",
+)
+@DATA_DIR
+@AS_JSON
+def verify(
+    services: Sequence[str], checkpoint_file: Path | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """Recompute every hash of the logs; name the first position that does not agree.
+
+    Each log is held against its seals, and they against the newest checkpoint outside the database.
+    Exit code 1 if a log is broken.
+    """
+    if checkpoint_file is not None and len(services) != 1:
+        raise click.UsageError("--checkpoint needs exactly one --service, whose checkpoint it is")
+    settings = load(data_dir=data_dir)
+    rows = []
+    with progress_bar(as_json) as bar:
+        for service in services or SERVICES:
+            kept = (
+                read_checkpoint(checkpoint_file)
+                if checkpoint_file is not None
+                else Checkpoints(settings).latest(service)
+            )
+            rows.append(_verified(settings, service, kept, bar(service)))
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, right=("events", "sealed", "seals"))
+    broken = [row["service"] for row in rows if row["state"] != "intact"]
+    if broken:
+        raise LogBroken(f"not as it was written: {', '.join(broken)}; see the positions above")
+
+
+@click.command()
+@SERVICE
+@DATA_DIR
+@AS_JSON
+def checkpoint(services: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
+    """Seal the logs up to their ends and keep the last seal of each outside the database."""
+    settings = load(data_dir=data_dir)
+    signer, checkpoints = Signer(seal_key(settings)), Checkpoints(settings)
+    rows = []
+    for service in services or SERVICES:
+        with connected(settings, service) as (connection, layout):
+            for _ in range(SEALS_MAX):
+                if seal_next(connection, layout, signer, datetime.now(UTC)) is None:
+                    break
+            newest = last_seal(connection, layout)
+        if newest is None:
+            rows.append({"service": service, "events": 0, "seal": None, "file": None})
+            continue
+        header = newest.read()
+        file = str(checkpoints.write(newest))
+        rows.append(
+            {"service": service, "events": header.last, "seal": header.number, "file": file}
+        )
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, right=("events", "seal"))
+
+
+@click.command()
+@click.argument("event", type=click.UUID)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
+@DATA_DIR
+def prove(event: UUID, output: Path | None, data_dir: Path | None) -> None:
+    """Write the proof of one EVENT (its id), which can be checked without the database."""
+    settings = load(data_dir=data_dir)
+    reasons = []
+    for service in SERVICES:
+        with connected(settings, service) as (connection, layout):
+            try:
+                text = msgspec.json.encode(prove_event(connection, layout, event))
+            except NotProvable as error:
+                reasons.append(str(error))
+                continue
+        if output is None:
+            click.echo(text)
+        else:
+            output.write_bytes(text)
+            click.echo(f"{output}: proof of an event of {service}", err=True)
+        return
+    unsealed = next((reason for reason in reasons if "not sealed" in reason), None)
+    raise NoProof(unsealed or f"no service has an event {event}")
+
+
+@click.command(name="check-proof")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    help="A trusted public key, 64 hexadecimal digits. Default: this installation's.",
+)
+@DATA_DIR
+@AS_JSON
+def check_proof(file: Path, keys: Sequence[str], data_dir: Path | None, as_json: bool) -> None:
+    """Say what FILE proves, by its seal's signature. Needs no database."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise NoProof(f"{file} cannot be read: {error.strerror}") from None
+    given = {key_id(key): key for key in map(public_key, keys)}
+    try:
+        record = check(text, given or trusted_keys(load(data_dir=data_dir)))
+    except NotProvable as error:
+        raise NoProof(f"{file}: {error}") from None
+    if as_json:
+        print_json({"proved": True, "record": record})
+    else:
+        console.print("[green]proved[/green]: this event is in the sealed log as it stands here")
+        console.print(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+
+
+@contextmanager
+def connected(settings: Settings, service: str) -> Iterator[tuple[psycopg.Connection[Any], Layout]]:
+    """A connection to a service's log, and where its tables are. Raises NoDatabase."""
+    conninfo = running_server(settings, [service])[service]
+    layout = build_service(service, settings, conninfo, {}).store.layout
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        layout.migrate(connection)
+        yield connection, layout
+
+
+def _verified(
+    settings: Settings, service: str, kept: Seal | None, progress: Callable[[int, int], None]
+) -> dict[str, Any]:
+    with connected(settings, service) as (connection, layout):
+        report = verify_log(
+            connection, layout, trusted_keys(settings), checkpoint=kept, progress=progress
+        )
+    return {
+        "service": service,
+        "events": report.events,
+        "sealed": report.sealed,
+        "seals": report.seals,
+        "checkpoint": kept.read().number if kept is not None else None,
+        "state": "intact" if report.intact else "broken",
+        "fault": str(report.fault) if report.fault is not None else None,
+    }
+
+
+@contextmanager
+def progress_bar(quiet: bool) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Bars with what is left to wait, on a terminal."""
+    """Makes a progress function for each service."""
+    terminal = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    hidden = quiet or not terminal.is_terminal
+    with Progress(
+        *columns, TimeRemainingColumn(), console=terminal, transient=True, disable=hidden
+    ) as bars:
+
+        def bar(service: str) -> Callable[[int, int], None]:
+            task = bars.add_task(service, total=None)
+            return lambda done, of: bars.update(task, completed=done, total=of)
+
+        yield bar

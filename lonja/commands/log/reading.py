@@ -1,0 +1,142 @@
+"""`lonja log tail`, `show` and `search`: events as they were recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from eventstore import EventStore
+from lonja.commands.log.logs import (
+    EVENTS_MAX,
+    EVENTS_SHOWN,
+    SERVICE,
+    NothingFound,
+    described,
+    open_stores,
+    print_events,
+)
+from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
+from lonja.settings import SERVICES, Settings, load
+
+
+@click.command()
+@SERVICE
+@click.option("--last", type=click.IntRange(1, EVENTS_MAX), default=EVENTS_SHOWN, show_default=True)
+@click.option("--follow", "-f", is_flag=True, help="Go on as events come, until Ctrl-C.")
+@DATA_DIR
+@AS_JSON
+def tail(
+    services: Sequence[str], last: int, follow: bool, data_dir: Path | None, as_json: bool
+) -> None:
+    """The newest events, oldest first; JSON lines with --json."""
+    settings = load(data_dir=data_dir)
+    try:
+        asyncio.run(_tail(settings, services or SERVICES, last, follow, as_json))
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+
+
+@click.command()
+@click.argument("stream")
+@DATA_DIR
+@AS_JSON
+def show(stream: str, data_dir: Path | None, as_json: bool) -> None:
+    """Every event of STREAM, such as an order's id, with its payload."""
+    found = asyncio.run(_show(load(data_dir=data_dir), stream))
+    if as_json:
+        print_json(found)
+        return
+    for event in found:
+        print_rows([{name: event[name] for name in ("version", "type", "recorded_at", "actor")}])
+        console.print(orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode())
+
+
+@click.command()
+@SERVICE
+@click.option("--type", "types", multiple=True, help="An event type; may be repeated.")
+@click.option("--actor", help="The id of who acted.")
+@click.option("--correlation", help="The id of the intent that led to it.")
+@click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there.")
+@click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC).")
+@click.option("--until", type=click.DateTime(), help="Recorded before (UTC).")
+@click.option("--last", type=click.IntRange(1, EVENTS_MAX), default=EVENTS_SHOWN, show_default=True)
+@DATA_DIR
+@AS_JSON
+def search(
+    services: Sequence[str],
+    types: Sequence[str],
+    actor: str | None,
+    correlation: str | None,
+    tags: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    last: int,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """The newest events that match all that is given, oldest first."""
+    wanted: dict[str, Any] = {
+        "types": list(types) or None,
+        "actor_id": actor,
+        "correlation_id": correlation,
+        "tags": list(tags),
+        "since": since.replace(tzinfo=UTC) if since else None,
+        "until": until.replace(tzinfo=UTC) if until else None,
+    }
+    found = asyncio.run(_search(load(data_dir=data_dir), services or SERVICES, last, wanted))
+    if not found:
+        raise NothingFound("no event matches all that was given")
+    print_events(found, as_json)
+
+
+async def _search(
+    settings: Settings, services: Sequence[str], last: int, wanted: dict[str, Any]
+) -> list[dict[str, Any]]:
+    async with open_stores(settings, services) as stores:
+        return await _newest(stores, last, wanted)
+
+
+async def _newest(
+    stores: dict[str, EventStore], last: int, wanted: dict[str, Any]
+) -> list[dict[str, Any]]:
+    pages = await asyncio.gather(
+        *(store.read(0, limit=last, backwards=True, **wanted) for store in stores.values())
+    )
+    events = [
+        described(name, event) for name, page in zip(stores, pages, strict=True) for event in page
+    ]
+    events.sort(key=lambda event: event["recorded_at"])
+    return events[-last:]
+
+
+async def _tail(
+    settings: Settings, services: Sequence[str], last: int, follow: bool, as_json: bool
+) -> None:
+    async with open_stores(settings, services) as stores:
+        heads = {name: await store.head() for name, store in stores.items()}
+        print_events(await _newest(stores, last, {}), as_json)
+        if follow:
+            async with asyncio.TaskGroup() as group:
+                for name, store in stores.items():
+                    group.create_task(_follow(name, store, heads[name], as_json))
+
+
+async def _follow(name: str, store: EventStore, after: int, as_json: bool) -> None:
+    async for page in store.tail(after):
+        print_events([described(name, event) for event in page], as_json)
+
+
+async def _show(settings: Settings, stream: str) -> list[dict[str, Any]]:
+    async with open_stores(settings, SERVICES) as stores:
+        for name, store in stores.items():
+            events = await store.read_stream(stream)
+            if events:
+                return [described(name, event) for event in events]
+    raise NothingFound(f"no service has a stream {stream!r}")
