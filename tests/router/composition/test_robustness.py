@@ -46,6 +46,31 @@ type T @key(fields: "no") { id: ID! }
     assert codes(text) == {"INVALID_GRAPHQL", "KEY_INVALID_FIELDS"}
 
 
+def test_an_implementation_may_be_deprecated_before_its_interface() -> None:
+    text = """
+### a
+# link 2.9
+type Query { n: N }
+interface N { id: ID! }
+type T implements N { id: ID! @deprecated }
+"""
+    assert codes(text) == set()
+
+
+def test_arguments_in_field_sets_have_types() -> None:
+    text = """
+### a
+# link 2.9
+type Query { t: T }
+type T @key(fields: "id") { id: ID! x(n: Int): Int @external y: Int @requires(fields: "x(n: 1)") }
+### b
+# link 2.9
+type T @key(fields: "id") { id: ID! x(n: Int): Int }
+"""
+    assert codes(text) == set()
+    assert codes(text.replace("n: 1", 'n: \\"1\\"')) == {"REQUIRES_INVALID_FIELDS"}
+
+
 def test_no_subgraphs() -> None:
     assert {error.code for error in compose([]).errors} == {"NO_QUERIES"}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from graphql import parse_value
+
 from router.composition.fieldset import (
     FieldSetSyntaxError,
     Pick,
@@ -14,9 +16,11 @@ from router.composition.fieldset import (
 from router.composition.model import FieldDef, Schema, TypeDef
 from router.composition.problems import CompositionError
 from router.composition.rules.report import in_subgraph
+from router.composition.rules.schema.directive_values import fits
 from router.composition.rules.schema.field_set_uses import FieldSetUse, field_set_uses
 from router.composition.subgraph import SubgraphSchema
 from router.composition.types import base_name
+from router.composition.values import from_node
 
 
 def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
@@ -58,7 +62,7 @@ def selection_faults(schema: Schema, parent: TypeDef, selections: Selections) ->
         if field is None:
             yield f'type "{parent.name}" has no field "{item.name}" in this subgraph'
             continue
-        yield from argument_faults(field, item)
+        yield from _argument_faults(schema, field, item)
         target = schema.types.get(base_name(field.type))
         composite = target is not None and target.composite
         if composite and not item.selections:
@@ -69,12 +73,15 @@ def selection_faults(schema: Schema, parent: TypeDef, selections: Selections) ->
             yield from selection_faults(schema, target, item.selections)
 
 
-def argument_faults(field: FieldDef, item: Pick) -> Iterator[str]:
-    """Arguments that the field does not have, and those it needs."""
+def _argument_faults(schema: Schema, field: FieldDef, item: Pick) -> Iterator[str]:
+    """Arguments that the field does not have, or not of this type, and those it needs."""
     given = {name for name, _ in item.args}
-    for name in given:
-        if name not in field.args:
+    for name, text in item.args:
+        argument = field.args.get(name)
+        if argument is None:
             yield f'{field.coordinate} has no argument "{name}"'
+        elif not fits(schema, argument.type, from_node(parse_value(text, no_location=True))):
+            yield f'argument "{name}" of {field.coordinate} is `{argument.type}`, found {text}'
     for argument in field.args.values():
         if argument.required and argument.name not in given and given:
             yield f'{field.coordinate} needs argument "{argument.name}"'

@@ -73,18 +73,17 @@ def check(subgraph: SubgraphSchema) -> Iterator[CompositionError]:
     if not errors:
         schema = build_ast_schema(document, assume_valid_sdl=True)
         query = schema.query_type.name if schema.query_type else "Query"
-        errors = [
-            error for error in validate_schema(schema) if not _about_empty_query(error, query)
-        ]
+        errors = [error for error in validate_schema(schema) if not _tolerated(error, query)]
     for error in errors[:ERRORS_MAX]:
         yield _reported(subgraph, error)
 
 
-def _about_empty_query(error: GraphQLError, query: str) -> bool:
+def _tolerated(error: GraphQLError, query: str) -> bool:
+    """A query root with nothing in it, and what only drafts after GraphQL 2021 forbid."""
     return error.message in (
         "Query root type must be provided.",
         f"Type {query} must define one or more fields.",
-    )
+    ) or error.message.endswith("must not be deprecated.")
 
 
 def _reported(subgraph: SubgraphSchema, error: GraphQLError) -> CompositionError:
