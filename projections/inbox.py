@@ -16,7 +16,7 @@ import msgspec
 import psycopg
 from psycopg.rows import class_row
 
-from eventstore.feed import FeedEvent
+from eventstore.feed_page import FeedEvent
 from projections.errors import CheckpointAhead
 
 REACTOR_LOCK_CLASS = 0x4C4C

@@ -15,7 +15,7 @@ import psycopg
 import structlog
 
 from eventstore.errors import EventStoreError, ForeignPosition, StoreUnavailable
-from eventstore.feed import FeedEvent
+from eventstore.feed_page import FeedEvent
 from projections.batch import described, is_transient
 from projections.faults import fault_point
 from projections.inbox import Inbox, refuse_ahead

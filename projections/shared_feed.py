@@ -10,7 +10,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from eventstore.feed import Feed, FeedPage
+from eventstore.feed import Feed
+from eventstore.feed_page import FeedPage
 
 PAGE_EVENTS_MAX = 256
 PAGES_KEPT_MAX = 8

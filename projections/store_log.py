@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -66,7 +66,10 @@ class StoreLog:
             " WHERE position > %s ORDER BY position LIMIT %s) page ORDER BY position"
         )
         part = _PART.replace("%", "%%").format("%s", "%s")
-        self._part = self._page.replace("type = ANY(%s)", f"type = ANY(%s) AND {part}")
+        self._part = (
+            f"SELECT {columns} metadata, payload FROM {events} WHERE type = ANY(%s) AND {part}"
+            " AND position > %s AND position <= %s ORDER BY position"
+        )
         self._span = (
             "SELECT max(position), count(*),"
             " count(*) FILTER (WHERE e.type_version <> w.version),"
@@ -102,21 +105,39 @@ class StoreLog:
         part: int = 0,
         parts: int = 1,
     ) -> LogPage:
-        if parts == 1:
-            rows = self._rows(connection, self._page, (list(types), after, limit))
-        else:
-            rows = self._rows(connection, self._part, (list(types), parts, part, after, limit))
+        if parts > 1:
+            return self._page_of_part(connection, after, limit, types, part, parts)
+        rows = self._rows(connection, self._page, (list(types), after, limit))
         if rows and rows[-1][0] - after != len(rows):
             rows = self._up_to_gap(rows, after)
         if not rows:
             return LogPage([], after, 0, [], None)
-        names = self._types.names
         events = self._recorded(row for row in rows if row[9] is not None)
-        unknown: list[int] = []
-        if len(events) < len(rows):
-            unknown = [row[0] for row in rows if row[3] not in names]
-        undecodable = any(type(recorded.event) is Undecodable for recorded in events)
-        return LogPage(events, rows[-1][0], len(rows), unknown, rows[-1][5], undecodable)
+        return _page_of(self._span_of(rows, len(events)), events)
+
+    def _page_of_part(
+        self,
+        connection: Connection,
+        after: int,
+        limit: int,
+        types: Collection[str],
+        part: int,
+        parts: int,
+    ) -> LogPage:
+        """What is of other parts is counted by the database, and does not come here."""
+        span = self.span(connection, after, limit, types, part, parts)
+        if span.seen != span.position - after:
+            rows = self._up_to_gap(self._rows(connection, self._page, ([], after, limit)), after)
+            if not rows:
+                return LogPage([], after, 0, [], None)
+            span = self._span_of(rows, 0)
+        within = (list(types), parts, part, after, span.position)
+        return _page_of(span, self._recorded(self._rows(connection, self._part, within)))
+
+    def _span_of(self, rows: Sequence[_Row], wanted: int) -> Span:
+        names, last = self._types.names, rows[-1]
+        unknown = [row[0] for row in rows if row[3] not in names] if wanted < len(rows) else []
+        return Span(last[0], len(rows), wanted, 0, unknown, last[5])
 
     def span(
         self,
@@ -243,3 +264,8 @@ class StoreLog:
         del self._gaps[after]
         log.error("projections.gap", log=self.name, after=after, found=rows[0][0])
         return rows
+
+
+def _page_of(span: Span, events: list[Recorded[Any]]) -> LogPage:
+    undecodable = any(type(recorded.event) is Undecodable for recorded in events)
+    return LogPage(events, span.position, span.seen, span.unknown, span.recorded_at, undecodable)

@@ -12,7 +12,8 @@ import pytest
 
 from eventstore.append import Append
 from eventstore.event import Actor, Event, event_type
-from eventstore.feed import FeedPage, LocalFeed
+from eventstore.feed import LocalFeed
+from eventstore.feed_page import FeedPage
 from eventstore.store import EventStore
 from eventstore.types import EventTypes
 from projections import Message, ProjectionRunner, Reactor, ReactorRunner
