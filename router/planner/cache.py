@@ -59,7 +59,7 @@ def fingerprint(selection: Selection) -> str:
 def _write(selection: Selection, parts: list[str]) -> None:
     parts.append("{")
     for field in selection.fields.values():
-        parts.append(f"{field.key}:{field.name}{field.args} ")
+        parts.append(f"{field.key}:{field.name}{field.args}{field.directives} ")
         for variable, wanted in field.conditions:
             parts.append(f"@{'' if wanted else '!'}{variable} ")
         if field.sub is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from graphql import (
     ArgumentNode,
@@ -32,7 +33,8 @@ from router.planner.errors import OperationTooLarge, UnknownOperation
 from router.planner.selection import TYPENAME, Conditions, Field, Selection
 from router.supergraph import Supergraph
 
-_INTROSPECTION = frozenset(("__schema", "__type"))
+_INTROSPECTION: Final = frozenset(("__schema", "__type"))
+_CONDITIONS: Final = {"include": True, "skip": False}
 
 
 def find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
@@ -139,6 +141,7 @@ class Normaliser:
             if sub.is_empty():
                 sub.add(Field(TYPENAME, TYPENAME, "", "String", 0, None, helper=True))
         args, variables = _arguments(node.arguments or ())
+        directives, more = _directives(node.directives or ())
         return Field(
             key,
             name,
@@ -147,7 +150,8 @@ class Normaliser:
             list_depth(definition),
             sub,
             conditions,
-            variables,
+            tuple(sorted({*variables, *more})),
+            directives=directives,
             helper=self.helper,
         )
 
@@ -207,7 +211,7 @@ def with_conditions(
         return conditions
     result = dict(conditions)
     for directive in directives:
-        wanted = {"include": True, "skip": False}.get(directive.name.value)
+        wanted = _CONDITIONS.get(directive.name.value)
         if wanted is None or not directive.arguments:
             continue
         value = directive.arguments[0].value
@@ -228,6 +232,17 @@ def _arguments(nodes: Iterable[ArgumentNode]) -> tuple[str, tuple[str, ...]]:
         parts.append(f"{node.name.value}: {print_value(node.value)}")
         variables.update(_variables(node.value))
     return (f"({', '.join(parts)})" if parts else ""), tuple(sorted(variables))
+
+
+def _directives(nodes: Iterable[DirectiveNode]) -> tuple[str, set[str]]:
+    """Directives that subgraphs get to see, as text, and the variables in them."""
+    text, variables = "", set[str]()
+    for node in nodes:
+        if node.name.value not in _CONDITIONS:
+            args, more = _arguments(node.arguments or ())
+            text += f" @{node.name.value}{args}"
+            variables.update(more)
+    return text, variables
 
 
 def print_value(node: ValueNode) -> str:

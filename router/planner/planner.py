@@ -10,7 +10,7 @@ from graphql import DocumentNode, OperationDefinitionNode, print_ast
 from router.planner.cache import PlanCache
 from router.planner.choice import Choice
 from router.planner.config import PlannerConfig
-from router.planner.demand import demands, guarded
+from router.planner.demand import ALWAYS, demands, guarded
 from router.planner.errors import Unreachable
 from router.planner.improve import best_draft
 from router.planner.normalise import find_operation, normalise_operation
@@ -140,7 +140,7 @@ class Planning:
         return nodes[0] if len(nodes) == 1 else Sequence(tuple(nodes))
 
     def _subscription(self, selection: Selection) -> PlanNode | None:
-        planned = self._stage(selection, (self._root_for(selection, None),))
+        planned = self._stage(selection, (self._root_for(selection, None),), always=True)
         if isinstance(planned, Fetch):
             return Subscription(planned, None)
         assert isinstance(planned, Sequence)
@@ -165,9 +165,14 @@ class Planning:
             return node
         raise Unreachable(selection.type, names[0], "")
 
-    def _stage(self, selection: Selection, roots: tuple[Node, ...]) -> PlanNode | None:
+    def _stage(
+        self, selection: Selection, roots: tuple[Node, ...], *, always: bool = False
+    ) -> PlanNode | None:
+        """The plan of root fields; with `always`, root fetches do not hang on conditions."""
         draft = best_draft(self.graph, selection, roots, self.config, self.clock)
         wanted = dict(zip(draft.requests, demands(draft.fetches, draft.requests), strict=True))
+        if always:
+            wanted.update((one, ALWAYS) for one in draft.requests if not one.after)
         return ordered(draft.requests, lambda one: guarded(self._node(one), wanted[one]))
 
     def _node(self, request: Request) -> PlanNode:

@@ -22,10 +22,22 @@ class Field:
 
     `key` is the response key, `args` the arguments as text with parentheses (empty without), `type`
     the named type in the supergraph, `lists` how many lists are around it, `sub` None for a leaf.
+    `directives` are others than @skip and @include, as text with a blank before each.
     `helper` fields are not the client's: keys and requirements.
     """
 
-    __slots__ = ("args", "conditions", "helper", "key", "lists", "name", "sub", "type", "variables")
+    __slots__ = (
+        "args",
+        "conditions",
+        "directives",
+        "helper",
+        "key",
+        "lists",
+        "name",
+        "sub",
+        "type",
+        "variables",
+    )
 
     def __init__(
         self,
@@ -38,16 +50,17 @@ class Field:
         conditions: Conditions = (),
         variables: tuple[str, ...] = (),
         *,
+        directives: str = "",
         helper: bool = False,
     ) -> None:
-        self.key, self.name, self.args = key, name, args
+        self.key, self.name, self.args, self.directives = key, name, args, directives
         self.type, self.lists, self.sub = type_, lists, sub
         self.conditions, self.variables, self.helper = conditions, variables, helper
 
     @property
     def id(self) -> FieldId:
         """Fields of one id in one selection are one field."""
-        return (self.key, self.name, self.args, self.conditions)
+        return (self.key, self.name, self.args + self.directives, self.conditions)
 
     def copy(self, *, key: str | None = None, sub: Selection | None = None) -> Field:
         """The same field under another key or with other selections."""
@@ -60,12 +73,13 @@ class Field:
             sub if sub is not None else self.sub,
             self.conditions,
             self.variables,
+            directives=self.directives,
             helper=self.helper,
         )
 
     def __repr__(self) -> str:
         alias = f"{self.key}: " if self.key != self.name else ""
-        return f"{alias}{self.name}{self.args}{self.sub or ''}"
+        return f"{alias}{self.name}{self.args}{self.directives}{self.sub or ''}"
 
 
 class Selection:

@@ -80,7 +80,8 @@ class _Printing:
         key = self._key(branch, plain)
         alias = f"{key}: " if key != field_.name else ""
         args = self._arguments(branch)
-        text = f"{alias}{field_.name}{args}{self.directives(field_.conditions)}"
+        conditions = self.conditions(field_.conditions)
+        text = f"{alias}{field_.name}{args}{conditions}{field_.directives}"
         if branch.tree is not None:
             lists = (LIST,) * branch.edge.shape.count("[")
             below = self.tree(branch.tree, (*plain, field_.key, *lists), (*real, key, *lists))
@@ -108,7 +109,7 @@ class _Printing:
         number = shapes.index(shape)
         return branch.field.key if number == 0 else f"_lonja{number}_{branch.field.key}"
 
-    def directives(self, conditions: Conditions) -> str:
+    def conditions(self, conditions: Conditions) -> str:
         """Conditions as directives, with a blank before each."""
         self.variables.update(variable for variable, _ in conditions)
         return "".join(

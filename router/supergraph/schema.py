@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from graphql import GraphQLSchema, TypeNode, build_schema, print_ast
+from graphql import (
+    GraphQLDirective,
+    GraphQLSchema,
+    TypeNode,
+    build_schema,
+    get_named_type,
+    is_specified_directive,
+    print_ast,
+    print_directive,
+)
 
 from router.supergraph.views import Kind, LocalField, LocalType, View
 
 _STANDARD: Final = frozenset(("Int", "Float", "String", "Boolean", "ID"))
 
 
-def subgraph_sdl(view: View, roots: dict[str, str]) -> str:
-    """SDL of the subgraph with `_entities`. `roots`: operation to the name of its root type."""
+def subgraph_sdl(
+    view: View, roots: dict[str, str], directives: Iterable[GraphQLDirective] = ()
+) -> str:
+    """SDL of the subgraph with `_entities`. `roots`: operation to the name of its root type.
+
+    Executable directives of the supergraph are in every subgraph.
+    """
     blocks = [_block(local) for name, local in view.types.items() if name not in _STANDARD]
     entities = sorted(
         local.name
@@ -35,12 +49,21 @@ def subgraph_sdl(view: View, roots: dict[str, str]) -> str:
         if operation == "query" or (name in view.types and view.types[name].fields)
     )
     blocks.append(f"schema {{ {operations} }}")
+    known = {*view.types, *_STANDARD}
+    blocks += [
+        print_directive(one)
+        for one in directives
+        if not is_specified_directive(one)
+        and all(get_named_type(argument.type).name in known for argument in one.args.values())
+    ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def subgraph_schema(view: View, roots: dict[str, str]) -> GraphQLSchema:
+def subgraph_schema(
+    view: View, roots: dict[str, str], directives: Iterable[GraphQLDirective] = ()
+) -> GraphQLSchema:
     """The schema, to validate fetches against. Not itself validated: views may have holes."""
-    schema = build_schema(subgraph_sdl(view, roots), assume_valid_sdl=True)
+    schema = build_schema(subgraph_sdl(view, roots, directives), assume_valid_sdl=True)
     schema._validation_errors = []
     return schema
 

@@ -86,7 +86,7 @@ class Supergraph:
         """The schema of the subgraph called `name`, for checking what is sent there."""
         if name not in self._schemas:
             view = next(view for view in self.views.values() if view.subgraph.name == name)
-            self._schemas[name] = subgraph_schema(view, self.roots)
+            self._schemas[name] = subgraph_schema(view, self.roots, self.schema.directives)
         return self._schemas[name]
 
 

@@ -252,3 +252,28 @@ def test_fetches_are_numbered_once() -> None:
     numbers = [fetch.id for fetch in plan.fetches()]
     assert numbers == sorted(set(numbers))
     assert all(isinstance(fetch, Fetch) for fetch in plan.fetches())
+
+
+def test_a_conditional_subscription_still_opens_its_stream() -> None:
+    plan = planned(
+        graph_named("shop"),
+        "subscription ($x: Boolean!) { restocked { sku title @include(if: $x) } }",
+    )
+    assert isinstance(plan.node, Subscription)
+    assert plan.node.primary.subgraph == "stock"
+
+
+def test_executable_directives_reach_the_subgraphs() -> None:
+    directive = "directive @fast(level: Int = 1) on FIELD"
+    supergraph = composed(
+        a=f'{directive} type Query {{ t: T }} type T @key(fields: "id") {{ id: ID! x: Int }}',
+        b=f'{directive} type T @key(fields: "id") {{ id: ID! y: Int }}',
+    )
+    plan = planned(
+        supergraph,
+        "query ($n: Int, $z: Boolean!) { t { x @fast y @fast(level: $n) @skip(if: $z) } }",
+    )
+    first, second = plan.fetches()
+    assert "x @fast " in first.operation
+    assert "y @skip(if: $z) @fast(level: $n)" in second.operation
+    assert second.variable_usages == ("n", "z")
