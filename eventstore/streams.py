@@ -113,45 +113,76 @@ class Streams:
         that must be there. Raises what `decide` and EventStore.append raise.
         """
         async with self._turn(stream):
-            attempt = 1
-            while True:
-                if idempotency is None:
-                    loaded = await self.loaded(folded, stream)
-                else:
-                    found = await self._replayed_or_loaded(folded, stream, idempotency)
-                    if isinstance(found, Appended):
-                        return Executed((await self.load(folded, stream))[0], found)
-                    loaded = found
-                if expected_version is not None and loaded.version != expected_version:
-                    raise WrongExpectedVersion(stream, expected_version, loaded.version)
-                events = decide(loaded.state)
-                state = loaded.state
-                for event in events:
-                    state = state.evolve(event)
-                given = outcome(state, events) if callable(outcome) else outcome
-                if not events and idempotency is None:
-                    standing = Appended(loaded.position, {stream: loaded.version}, outcome=given)
-                    return Executed(state, standing)
-                try:
-                    appended = await self.store.append(
-                        Append(stream, events, loaded.version, tags),
-                        metadata=metadata,
-                        idempotency=idempotency,
-                        outcome=given,
-                        effects=effects(state, events) if effects is not None else (),
-                    )
-                except WrongExpectedVersion:
-                    self._cache.drop(folded, stream)
-                    if expected_version is not None or attempt == ATTEMPTS_MAX:
-                        raise
-                    attempt += 1
-                else:
-                    if appended.replayed:
-                        state = (await self.load(folded, stream))[0]
-                    elif events:
-                        version = appended.versions[stream]
-                        self._cache.keep(stream, Loaded(state, version, appended.position))
-                    return Executed(state, appended)
+            try:
+                return await self._decide_and_append(
+                    folded,
+                    stream,
+                    decide,
+                    metadata=metadata,
+                    expected_version=expected_version,
+                    idempotency=idempotency,
+                    outcome=outcome,
+                    effects=effects,
+                    tags=tags,
+                )
+            except Exception:
+                # The refusal may come of the same request having been carried out elsewhere, after
+                # the key was asked for and before the stream was read.
+                if idempotency is None or not (seen := await self.store.replayed(idempotency)):
+                    raise
+                return Executed((await self.load(folded, stream))[0], seen)
+
+    async def _decide_and_append(
+        self,
+        folded: type[S],
+        stream: str,
+        decide: Callable[[S], Sequence[Event]],
+        *,
+        metadata: Metadata,
+        expected_version: int | None,
+        idempotency: Idempotency | None,
+        outcome: bytes | Callable[[S, Sequence[Event]], bytes],
+        effects: Callable[[S, Sequence[Event]], Sequence[Effect]] | None,
+        tags: tuple[str, ...],
+    ) -> Executed[S]:
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            if idempotency is None:
+                loaded = await self.loaded(folded, stream)
+            else:
+                found = await self._replayed_or_loaded(folded, stream, idempotency)
+                if isinstance(found, Appended):
+                    return Executed((await self.load(folded, stream))[0], found)
+                loaded = found
+            if expected_version is not None and loaded.version != expected_version:
+                raise WrongExpectedVersion(stream, expected_version, loaded.version)
+            events = decide(loaded.state)
+            state = loaded.state
+            for event in events:
+                state = state.evolve(event)
+            given = outcome(state, events) if callable(outcome) else outcome
+            if not events and idempotency is None:
+                standing = Appended(loaded.position, {stream: loaded.version}, outcome=given)
+                return Executed(state, standing)
+            try:
+                appended = await self.store.append(
+                    Append(stream, events, loaded.version, tags),
+                    metadata=metadata,
+                    idempotency=idempotency,
+                    outcome=given,
+                    effects=effects(state, events) if effects is not None else (),
+                )
+            except WrongExpectedVersion:
+                self._cache.drop(folded, stream)
+                if expected_version is not None or attempt == ATTEMPTS_MAX:
+                    raise
+            else:
+                if appended.replayed:
+                    state = (await self.load(folded, stream))[0]
+                elif events:
+                    version = appended.versions[stream]
+                    self._cache.keep(stream, Loaded(state, version, appended.position))
+                return Executed(state, appended)
+        raise AssertionError("the last attempt returns or raises")
 
     @asynccontextmanager
     async def _turn(self, stream: str) -> AsyncIterator[None]:

@@ -16,6 +16,7 @@ from eventstore import (
     EffectRefused,
     EventStore,
     Idempotency,
+    IdempotencyKeyReused,
     Streams,
     WrongExpectedVersion,
 )
@@ -184,3 +185,34 @@ async def test_an_append_that_fails_leaves_no_state_behind(store: EventStore) ->
             effects=lambda box, events: [Effect("no such statement")],
         )
     assert (await streams.load(Box, "box_1"))[1] == 1
+
+
+async def test_a_refusal_because_the_same_request_was_faster_elsewhere(store: EventStore) -> None:
+    """The other process carries it out after the key was asked for: no refusal, its answer."""
+    key = Idempotency("place-1", b"place")
+
+    async with open_shelf(store.conninfo) as other:
+
+        def refused(box: Box) -> Sequence[BoxEvent]:
+            other.append_sync(
+                Append("box_1", place(box), box_version),
+                metadata=metadata(),
+                idempotency=key,
+                outcome=b"done",
+            )
+            raise LookupError("it is placed already")
+
+        box_version = 0
+        done = await Streams(store).execute(
+            Box, "box_1", refused, metadata=metadata(), idempotency=key
+        )
+        assert (done.appended.replayed, done.appended.outcome) == (True, b"done")
+        assert done.state.label == "silk"
+        with pytest.raises(IdempotencyKeyReused):
+            await Streams(store).execute(
+                Box,
+                "box_1",
+                refused,
+                metadata=metadata(),
+                idempotency=Idempotency("place-1", b"other"),
+            )
