@@ -26,6 +26,7 @@ import os
 import platform
 import random
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -319,6 +320,7 @@ def main() -> None:
         found = asyncio.run(measure(server, given.events))
     finally:
         server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     rates = found["events_per_second"]
     limit, library = rates["pure SQL"], rates.get("ProjectionRunner") or 0
     print(f"\n{'':24}{'events/s':>12}{'of the limit':>14}{'x the library':>15}")

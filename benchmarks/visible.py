@@ -17,6 +17,7 @@ import json
 import multiprocessing
 import os
 import platform
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -176,6 +177,7 @@ def main() -> None:
         found = asyncio.run(measure(server, given.rate, given.seconds))
     finally:
         server.remove()
+        shutil.rmtree(folder, ignore_errors=True)
     for name, value in found.items():
         print(f"{name:40}{value}")
     if given.json:
