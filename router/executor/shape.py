@@ -168,18 +168,36 @@ class Shapes:
                 grouped.setdefault(key, []).append(node)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
-                applies = condition is None or self._applies(parent, condition.name.value)
-                whole &= applies and self._collect(
-                    parent, node.selection_set.selections, grouped, visited
-                )
+                below = node.selection_set.selections
+                if condition is None or self._applies(parent, condition.name.value):
+                    whole &= self._collect(parent, below, grouped, visited)
+                else:
+                    whole &= not self._asks(below)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in visited:
                 visited.add(node.name.value)
                 fragment = self.fragments[node.name.value]
-                applies = self._applies(parent, fragment.type_condition.name.value)
-                whole &= applies and self._collect(
-                    parent, fragment.selection_set.selections, grouped, visited
-                )
+                below = fragment.selection_set.selections
+                if self._applies(parent, fragment.type_condition.name.value):
+                    whole &= self._collect(parent, below, grouped, visited)
+                else:
+                    whole &= not self._asks(below)
         return whole
+
+    def _asks(self, selections: Iterable[SelectionNode]) -> bool:
+        """Whether conditions leave any field of these selections."""
+        for node in selections:
+            if not self._included(node):
+                continue
+            if isinstance(node, FieldNode):
+                return True
+            if isinstance(node, FragmentSpreadNode):
+                below = self.fragments[node.name.value].selection_set.selections
+            else:
+                assert isinstance(node, InlineFragmentNode)
+                below = node.selection_set.selections
+            if self._asks(below):
+                return True
+        return False
 
     def _included(self, node: SelectionNode) -> bool:
         for directive in node.directives or ():

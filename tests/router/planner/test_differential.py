@@ -66,3 +66,17 @@ async def _compare(supergraph: Supergraph, random: Random, seed: int) -> int:
         assert answer.data == expected.data, where
         compared += 1
     return compared
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        1841,  # all fields of a fragment skipped: the type of an interface object is not needed
+    ],
+)
+async def test_cases_found_by_long_runs(seed: int) -> None:
+    random = Random(seed)
+    subgraphs = random_subgraphs(random, count=random.randint(2, 5), types=random.randint(2, 6))
+    result = compose(subgraphs.items())
+    assert result.supergraph_sdl is not None
+    assert await _compare(Supergraph.from_sdl(result.supergraph_sdl), random, seed) > 1
