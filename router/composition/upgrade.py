@@ -50,10 +50,14 @@ def upgrade_all(subgraphs: list[SubgraphSchema]) -> list[CompositionError]:
     written = {
         subgraph.name: (_frozen_fields(subgraph.schema), subgraph.facts) for subgraph in subgraphs
     }
+    defined = {
+        subgraph.name: {one.name for one in subgraph.schema.types.values() if one.defined}
+        for subgraph in subgraphs
+    }
     errors: list[CompositionError] = []
     interface_keys: dict[str, list[str]] = {}
     for subgraph in old:
-        errors += _Upgrade(subgraph, subgraphs, written, interface_keys).run()
+        errors += _Upgrade(subgraph, subgraphs, written, defined, interface_keys).run()
     for subgraph in subgraphs:
         if subgraph.federation2:
             for name in subgraph.facts.interface_objects & interface_keys.keys():
@@ -84,12 +88,14 @@ class _Upgrade:
         subgraph: SubgraphSchema,
         others: list[SubgraphSchema],
         written: dict[str, tuple[FieldsOf, Facts]],
+        defined: dict[str, set[str]],
         interface_keys: dict[str, list[str]],
     ) -> None:
         self.subgraph = subgraph
         self.schema = subgraph.schema
         self.others = [other for other in others if other.name != subgraph.name]
         self.written = written
+        self.defined = defined
         self.interface_keys = interface_keys
         self.shareable_as_written = set(subgraph.facts.shareable)
         self.errors: list[CompositionError] = []
@@ -135,8 +141,7 @@ class _Upgrade:
             definition = self.schema.types[name]
             if self._is_root(definition):
                 continue
-            found = [other.schema.types.get(name) for other in self.others]
-            if any(other is not None and other.defined for other in found):
+            if any(name in self.defined[other.name] for other in self.others):
                 continue
             message = (
                 f'[{self.subgraph.name}] "{name}" is only extended: '

@@ -85,3 +85,15 @@ def test_keys_of_interfaces_do_not_count() -> None:
         'type T implements N @key(fields: "id") { id: ID! }\n'
     )
     assert [print_applied(one) for one in schema.types["N"].directives] == ["@join__type(graph: A)"]
+
+
+def test_extensions_are_told_by_what_was_written_not_by_what_is_upgraded() -> None:
+    text = """
+### a
+extend type T @key(fields: "id") { id: ID! @external x: Int }
+### b
+type Query { t: T }
+type T @key(fields: "id") @extends { id: ID! @external y: Int }
+"""
+    errors = compose(parse_case(text)).errors
+    assert [(one.code, one.subgraphs) for one in errors] == [("EXTENSION_WITH_NO_BASE", ("b",))]
