@@ -54,12 +54,38 @@ class LazyGroup(click.Group):
         try:
             with ended_as_by_ctrl_c():
                 return super().invoke(ctx)
-        except LonjaError as error:
-            raise Failed(error) from error
         except BrokenPipeError:
             # Whoever read our output has gone; leave quietly, as other commands do.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None
+        except Exception as error:
+            known = known_error(error)
+            if known is None:
+                raise
+            raise Failed(known) from error
+
+
+KNOWN_ERRORS = (
+    ("lonja.errors", "LonjaError"),
+    ("eventstore", "EventStoreError"),
+    ("projections", "ProjectionError"),
+    ("router.errors", "RouterError"),
+    ("psycopg", "OperationalError"),
+)
+"""Module and class of errors whose message is for the user; anything else is a mistake of ours."""
+
+
+def known_error(error: Exception) -> Exception | None:
+    """The error to be told in a sentence, the first one of a group; None for a mistake of ours."""
+    if isinstance(error, ExceptionGroup):
+        told = [known_error(each) for each in error.exceptions]
+        return None if None in told else told[0]
+    for module, name in KNOWN_ERRORS:
+        # What was not imported was not raised either.
+        found = getattr(sys.modules.get(module), name, None)
+        if found is not None and isinstance(error, found):
+            return error
+    return None
 
 
 @contextmanager
@@ -88,9 +114,9 @@ class Failed(click.ClickException):
 
     exit_code = 1
 
-    def __init__(self, error: LonjaError) -> None:
-        self.code = error.code
-        super().__init__(str(error))
+    def __init__(self, error: Exception) -> None:
+        self.code = getattr(error, "code", LonjaError.code)
+        super().__init__(str(error).strip() or type(error).__name__)
 
     def show(self, file: Any = None) -> None:
         click.echo(click.style("error: ", fg="red", bold=True) + self.message, err=True)

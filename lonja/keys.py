@@ -42,7 +42,14 @@ def internal_secret(settings: Settings) -> bytes:
                 "`openssl rand -hex 32` makes one"
             )
         return secret
-    return _kept(keys_dir(settings) / "internal.key", secrets.token_hex(SECRET_BYTES)).encode()
+    path = keys_dir(settings) / "internal.key"
+    kept = _kept(path, secrets.token_hex(SECRET_BYTES)).encode()
+    if len(kept) < SECRET_BYTES:
+        raise BadSecret(
+            f"{path} has {len(kept)} bytes, expected {SECRET_BYTES} at least: remove it, and the "
+            "next start makes a new one (all processes of this shop must take the same one)"
+        )
+    return kept
 
 
 def seal_key(settings: Settings) -> Ed25519PrivateKey:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from lonja.readiness import Readiness
 from lonja.serving import claim_port, serve
 from lonja.settings import Settings
 from lonja.wiring import AnyService, all_services, router_over
+
+IDLE_SECONDS_MAX = 1.0
+"""How long new requests are still taken at the end while others are under way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +36,13 @@ async def running_shop(
     claim_port(settings.host, port)
     async with all_services(settings, conninfos) as services:
         stop = asyncio.Event()
-        router = Readiness(router_over(services, settings), services)
-        async with serving(router, host=settings.host, port=port, stop=stop):
+        router = router_over(services, settings)
+        app = Readiness(router, services)
+        async with serving(app, host=settings.host, port=port, stop=stop):
             yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
+            # Clients of this process went a moment ago: the server still has to notice.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(router.endpoint.idle.wait(), IDLE_SECONDS_MAX)
 
 
 @asynccontextmanager

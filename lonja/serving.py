@@ -16,6 +16,8 @@ from granian.server.embed import Server
 from lonja.errors import PortInUse
 
 BACKLOG = 1024
+STOP_SECONDS_MAX = 12.0
+"""How long requests under way have to end, a little more than the router gives them."""
 
 
 def claim_port(host: str, port: int) -> None:
@@ -60,7 +62,17 @@ async def serve(
     finally:
         stopping.cancel()
         server.stop()  # type: ignore[no-untyped-call]
-        await serving
+        await _ended(serving)
+
+
+async def _ended(serving: asyncio.Task[None]) -> None:
+    """Return once the server has ended; one that waits for half a request is cut off."""
+    await asyncio.wait({serving}, timeout=STOP_SECONDS_MAX)
+    if serving.done():
+        serving.result()
+        return
+    serving.cancel()
+    await asyncio.wait({serving})
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

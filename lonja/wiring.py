@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, cast
 
 from eventstore import Feed, HttpFeed
-from lonja.errors import SupergraphBroken
+from lonja.errors import BadSettings, SupergraphBroken
 from lonja.keys import internal_secret, keys_dir
 from lonja.sealing import LogSealer
 from lonja.settings import SERVICES, Settings
@@ -34,7 +34,10 @@ AnyService = Service[Any]
 def build_service(
     name: str, settings: Settings, conninfo: str, feeds: Mapping[str, Feed]
 ) -> AnyService:
-    """One service, not started. `feeds` may be filled until it starts."""
+    """One service, not started. `feeds` may be filled until it starts.
+
+    Raises BadSettings for settings and key files that the service cannot use.
+    """
     module = importlib.import_module(f"subgraphs.{name}.app")
     context = ServiceContext(
         name=name,
@@ -45,7 +48,10 @@ def build_service(
         settings=service_settings(name, settings),
         seal=partial(LogSealer, settings) if settings.audit.seal else None,
     )
-    return cast(AnyService, module.build(context))
+    try:
+        return cast(AnyService, module.build(context))
+    except ValueError as error:
+        raise BadSettings(f"service {name} cannot be built: {error}") from error
 
 
 def service_settings(name: str, settings: Settings) -> dict[str, Any]:

@@ -7,6 +7,8 @@ in front, and take the old one out when its last token has expired.
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +18,7 @@ from typing import Any
 import msgspec
 from joserfc import jwt
 from joserfc._rfc7515.model import JWSAlgModel
+from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
@@ -69,13 +72,12 @@ class SigningKeys:
             keys = cls.generate()
             private = {"keys": [key.as_dict(private=True) for key in keys._keys]}
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600, exist_ok=False)
-            path.write_bytes(msgspec.json.encode(private))
-            return keys
+            _write_once(path, msgspec.json.encode(private))
+            return cls.from_file(path)
         try:
             entries = msgspec.json.decode(path.read_bytes(), type=dict[str, list[dict[str, Any]]])
             keys_read = [_named(OKPKey.import_key(entry)) for entry in entries["keys"]]
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, KeyError, JoseError) as error:
             raise ValueError(f"{path} is not a set of private keys (JWKS): {error}") from None
         return cls(keys_read)
 
@@ -117,6 +119,21 @@ class SigningKeys:
             exp={"essential": True},
         ).validate(token.claims)
         return dict(token.claims)
+
+
+def _write_once(path: Path, content: bytes) -> None:
+    """Make the file with all of its content or not at all; of two writers the first one wins."""
+    descriptor, draft = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+    except FileExistsError:
+        pass
+    finally:
+        os.unlink(draft)
 
 
 def _named(key: OKPKey) -> OKPKey:
