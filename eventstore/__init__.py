@@ -25,7 +25,8 @@ from eventstore.errors import (
 )
 from eventstore.event import Actor, Client, Event, Folds, Metadata, Recorded, event_type
 from eventstore.expected_version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
-from eventstore.feed import Feed, FeedEvent, FeedPage, LocalFeed
+from eventstore.feed import Feed, LocalFeed
+from eventstore.feed_page import FeedEvent, FeedPage
 from eventstore.http_feed import HttpFeed, feed_endpoint
 from eventstore.position import position_of, positions, receipt
 from eventstore.state_cache import Loaded

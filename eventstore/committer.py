@@ -21,6 +21,7 @@ from eventstore.append import Appended
 from eventstore.decide import Request
 from eventstore.errors import EventStoreError, StoreOverloaded, StoreUnavailable
 from eventstore.layout import THREADS, Layout, connect
+from eventstore.recent import Recent
 from eventstore.transaction import Answer, Batch, Writer, refusal
 from eventstore.watch import Head
 from eventstore.wire import Wire
@@ -58,12 +59,14 @@ class Committer:
         conninfo: str,
         layout: Layout,
         head: Head,
+        recent: Recent,
         committed: Callable[[], None],
         *,
         unavailable_seconds: float,
         retry_seconds: float,
     ) -> None:
         self._conninfo, self._layout, self._head = conninfo, layout, head
+        self._recent = recent
         self._committed = committed
         self._unavailable_seconds, self._retry_seconds = unavailable_seconds, retry_seconds
         self._writer = Writer(layout)
@@ -159,6 +162,7 @@ class Committer:
                 deliver((ticket, error) for ticket in tickets)
                 return
             else:
+                self._recent.add(batch.placed, batch.stored_at)
                 self._head.advance(batch.position)
                 deliver(zip(tickets, batch.answers, strict=True))
                 self._committed()

@@ -15,36 +15,13 @@ import msgspec
 
 from eventstore.errors import ForeignPosition
 from eventstore.event import Metadata
+from eventstore.feed_page import FeedEvent, FeedPage
 from eventstore.read import PAGE_EVENTS_MAX, Query, Raw, check_number
 from eventstore.store import EventStore
 
 WAIT_SECONDS_MAX = 30.0
 
 _encode = msgspec.json.Encoder(order="sorted").encode
-
-
-class FeedEvent(msgspec.Struct, frozen=True):
-    """An event as a feed gives it. `data` is its payload, a JSON object."""
-
-    position: int
-    id: UUID
-    stream: str
-    version: int
-    type: str
-    type_version: int
-    data: bytes
-    metadata: Metadata
-    recorded_at: datetime
-
-
-class FeedPage(msgspec.Struct, frozen=True):
-    """Some events, in order. `position` is how far was read, private events included: what to ask
-    for after next. `head` is where the log ended at that time.
-    """
-
-    events: list[FeedEvent]
-    position: int
-    head: int
 
 
 class Feed(Protocol):
@@ -91,10 +68,13 @@ class LocalFeed:
         wanted = self._wanted(types)
         if head <= after or wanted == []:
             return FeedPage([], max(head, after), head)
-        query = Query(after, limit, wanted, up_to=head)
-        rows = await store.reading(lambda connection: store.read_raw(connection, query))
-        position = rows[-1][0] if len(rows) == limit else head
-        return FeedPage([self._event(row) for row in rows], position, head)
+        events = store.recent.read(after, head, types=wanted, limit=limit)
+        if events is None:
+            query = Query(after, limit, wanted, up_to=head)
+            rows = await store.reading(lambda connection: store.read_raw(connection, query))
+            events = [self._event(row) for row in rows]
+        position = events[-1].position if len(events) == limit else head
+        return FeedPage(events, position, head)
 
     async def _head(self, after: int) -> int:
         known = self._store.watch.position

@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from eventstore.errors import EventStoreError, FeedFailed, ForeignPosition, InvalidRead
-from eventstore.feed import WAIT_SECONDS_MAX, Feed, FeedPage, from_lines, to_lines
+from eventstore.feed import WAIT_SECONDS_MAX, Feed, from_lines, to_lines
+from eventstore.feed_page import FeedPage
 
 CONTENT_TYPE = "application/jsonl"
 ANSWER_SECONDS_MAX = 15.0

@@ -43,6 +43,7 @@ from eventstore.read import (
     log_query,
     stream_query,
 )
+from eventstore.recent import Recent
 from eventstore.record import Id
 from eventstore.request import make_request
 from eventstore.types import EventTypes
@@ -87,7 +88,7 @@ class EventStore:
     ) -> None:
         self.conninfo, self.types, self.name, self.limits = conninfo, types, name, limits
         self.layout = Layout(name, schema, limits.partition_events)
-        self.watch = Head()
+        self.watch, self.recent = Head(), Recent()
         self.new_id = new_id
         self._create_tables = create_tables
         self._decode = decoder(types)
@@ -139,7 +140,9 @@ class EventStore:
             poll_seconds=limits.poll_seconds,
             retry_seconds=limits.retry_seconds,
         )
-        self._committer = Committer(self.conninfo, layout, self.watch, self._listener.tell, **waits)
+        self._committer = Committer(
+            self.conninfo, layout, self.watch, self.recent, self._listener.tell, **waits
+        )
         self._listener.start()
         self._committer.start()
 

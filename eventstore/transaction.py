@@ -62,6 +62,10 @@ class Batch:
     answers: Sequence[Answer] = ()
     marker: Marker | None = None
     position: int = 0
+    placed: Sequence[Placed] = ()
+    """What was stored, if it was this try that stored it; `stored_at` is when, in microseconds
+    since PostgreSQL's epoch."""
+    stored_at: int = 0
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class Writer:
                 batch.marker = Marker(plan.position, plan.placed[-1].row.id)
             wire.run(calls)
             batch.position, batch.marker = plan.position, None
+            batch.placed, batch.stored_at = plan.placed, integer(now)
         except psycopg.Error:
             if not wire.connection.closed:
                 batch.marker = None
