@@ -82,7 +82,7 @@ def known_error(error: Exception) -> Exception | None:
         return None if None in told else told[0]
     for module, name in KNOWN_ERRORS:
         # What was not imported was not raised either.
-        found = getattr(sys.modules.get(module), name, None)
+        found: type[Exception] | None = getattr(sys.modules.get(module), name, None)
         if found is not None and isinstance(error, found):
             return error
     return None
