@@ -58,8 +58,9 @@ _versions = msgspec.json.Decoder(dict[str, int]).decode
 class Limits:
     """How long and how much, each with its unit."""
 
-    unavailable_seconds: float = 10.0
-    """An append or a read waits this long for a database that went away."""
+    unavailable_seconds: float = 5.0
+    """An append or a read waits this long for a database that went away: a load and the append
+    after it end before whoever asked for both gives up (a router, after 15 s)."""
     retry_seconds: float = 0.1
     """Between two tries to connect."""
     poll_seconds: float = 1.0
