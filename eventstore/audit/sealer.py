@@ -6,11 +6,14 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import psycopg
 
 from eventstore.audit.seal import Seal, Signer, seal_next
-from eventstore.layout import THREADS, connect
+from eventstore.errors import StoreUnavailable
+from eventstore.layout import THREADS
 from eventstore.store import EventStore
 
 SEAL_SECONDS = 0.5
@@ -56,14 +59,19 @@ class Sealer:
     def _run(self) -> None:
         stopping, watch = self._stopping, self._store.watch
         while not stopping.is_set():
-            watch.wait_sync(self._last, self._store.limits.poll_seconds, stopping.is_set)
-            with suppress(psycopg.OperationalError):  # the database is away: it is tried again
-                self._seal_all()
+            head = watch.wait_sync(self._last, self._store.limits.poll_seconds, stopping.is_set)
+            if head > self._last:
+                # A database that is away is tried again.
+                with suppress(StoreUnavailable, psycopg.OperationalError):
+                    self._store.reading_sync(partial(self._seal_up_to, head))
             stopping.wait(self._seal_seconds)
 
-    def _seal_all(self) -> None:
-        store = self._store
-        with connect(store.conninfo, store.layout.application("seal")) as connection:
-            while seal := seal_next(connection, store.layout, self._signer, self._clock()):
-                self._last = seal.read().last
-                self._sealed(seal)
+    def _seal_up_to(self, head: int, connection: psycopg.Connection[Any]) -> None:
+        """Seal everything up to `head`, unless another process has."""
+        while self._last < head:
+            seal = seal_next(connection, self._store.layout, self._signer, self._clock())
+            if seal is None:
+                self._last = head
+                return
+            self._last = seal.read().last
+            self._sealed(seal)
