@@ -25,8 +25,8 @@ from projections.shared_feed import SharedFeed
 WAIT_SECONDS = 25.0
 IN_FLIGHT_MESSAGES_MAX = 256
 """Messages taken from the feed that are not done; reading waits at that."""
-SAVE_SECONDS = 0.2
-"""How often a checkpoint is kept at most."""
+SAVE_SECONDS = 1.0
+"""How often a checkpoint is kept at most: what was done since comes again after a crash."""
 RETRY_SECONDS_MAX = 5.0
 REDRIVEN_MESSAGES_MAX = 100
 
