@@ -249,7 +249,12 @@ class _Run:
         reader = _Reader(self, view, fetch)
         for thing, types in list(tree.at(call.path)):
             for runtime in sorted(types):
-                fragments = [one for one in call.requires if runtime in one.possible_types]
+                called = thing.typename(runtime)
+                fragments = [
+                    one
+                    for one in call.requires
+                    if called == one.type_condition or called in one.possible_types
+                ]
                 if not fragments:
                     continue
                 members = [one for fragment in fragments for one in fragment.selections]
@@ -257,9 +262,8 @@ class _Run:
                     continue
                 where = f"fetch {fetch.id} to {fetch.subgraph}: representation of {runtime}"
                 self.problems += _missing(thing, runtime, members, where)
-                typename = runtime
-                if runtime not in thing.named:
-                    typename = fragments[0].type_condition
+                told = runtime in thing.named or runtime in thing.called
+                typename = called if told else fragments[0].type_condition
                 for rewrite in call.input_rewrites:
                     if typename in rewrite.possible_types or runtime in rewrite.possible_types:
                         typename = rewrite.typename
@@ -329,6 +333,7 @@ class _Reader:
                 if name == "__typename":
                     if local.interface_object and one.key == name:
                         thing.named.discard(runtime)
+                        thing.called[runtime] = on
                     elif one.key == name:
                         thing.named.add(runtime)
                     continue

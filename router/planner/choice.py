@@ -20,6 +20,7 @@ from router.planner.query_graph import Edge, Node, QueryGraph
 from router.planner.selection import TYPENAME, Field, Selection
 from router.supergraph.views import ContextArgument
 
+_TYPENAME: Final = Field(TYPENAME, TYPENAME, "", "String", 0, None, helper=True)
 Leaf: TypeAlias = tuple[int, Position, Field]
 _LAST: Final = 1_000_000
 """Rank of `__typename` among the leaves: nearly any place will do, so let others choose."""
@@ -334,6 +335,7 @@ class Choice:
             step = self._step(node, position, node.type, steps)
             return Place(step, step.tree(node), node)
         steps, inputs = self._require(position, key)
+        self._tell(position, steps)
         there = position.places.get(node)
         return there or self._entity_step(position, node, steps, inputs, repr(key))
 
@@ -352,6 +354,7 @@ class Choice:
             agreed = inputs.absorb(needed)
             assert agreed, "the keys of one scope are settled, so members cannot differ"
         context = [self._context(position, argument, steps) for argument in edge.context]
+        self._tell(position, steps)
         plain = self.graph.plain(node)
         place = self._entity_step(position, plain, steps, inputs, repr(found[1]))
         place.step.context += context
@@ -373,6 +376,20 @@ class Choice:
                 place.tree.typename = True
         variable = f"_lonja_{argument.name}_{len(self.fetches.steps)}"
         return ContextInput(argument, variable, levels_up, {setter.type: inputs})
+
+    def _tell(self, position: Position, steps: set[Step]) -> None:
+        """Add steps that tell the runtime types which the way to the position depends on."""
+        above: Position | None = position
+        while above is not None:
+            below, above = above, above.parent
+            if above is None or not below.is_cast_of(self.graph.fakes):
+                continue
+            places = [*below.places.values(), *above.places.values()]
+            told = [place for place in places if place.step in steps and not place.node.fake]
+            if told:
+                told[0].tree.typename = True
+            else:
+                steps |= self._connect(below, _TYPENAME)
 
     def _entity_step(
         self, position: Position, node: Node, steps: set[Step], inputs: Inputs, key: str

@@ -138,10 +138,28 @@ class Paths:
 
     def _key_price(self, position: Position, key: Selection | None, labels: Labels) -> Price | None:
         if key is not None:
-            return self.satisfy(position, key, labels)
+            return self._told(position, labels, self.satisfy(position, key, labels))
         if position.parent is None:
             return None
         return self._cheapest(labels)
+
+    def _told(
+        self, position: Position, labels: Mapping[Node, Label], price: Price | None
+    ) -> Price | None:
+        """The price with that of runtime types added, which filters and representations go by.
+
+        An @interfaceObject has none to tell: where objects came from one, another subgraph is asked
+        for their types first.
+        """
+        above: Position | None = position
+        while price is not None and above is not None:
+            if above.is_cast_of(self.graph.fakes):
+                known = labels if above is position else self.labels(above)
+                real = {node: label for node, label in known.items() if not node.fake}
+                more = self._cheapest(real) or (0, 0)
+                price = max(price[0], more[0]), price[1] | more[1]
+            above = above.parent
+        return price
 
     @staticmethod
     def _cheapest(labels: Mapping[Node, Label]) -> Price | None:
@@ -253,7 +271,7 @@ class Paths:
         best: tuple[Price, Selection] | None = None
         for entry in self.graph.entries(position.type):
             if entry.node is plain and entry.key is not None:
-                price = self.satisfy(position, entry.key, labels)
+                price = self._told(position, labels, self.satisfy(position, entry.key, labels))
                 if price and (best is None or self.rank(*price) < self.rank(*best[0])):
                     best = price, entry.key
         return best

@@ -92,6 +92,18 @@ def _definition(node: object) -> str:
     return f"${node.variable.name.value}: {print_ast(node.type)}{tail}"  # type: ignore[attr-defined]
 
 
+def _put_in_order(requests: list[Request], selection: Selection) -> None:
+    """Root fields stand as in the operation, for a subgraph runs those of a mutation so."""
+    place = {field_id: number for number, field_id in enumerate(selection.fields)}
+    for request in requests:
+        for step in request.steps:
+            tree = None if step.inputs or step.path else step.trees.get(selection.type)
+            if tree is not None:
+                tree.fields = dict(
+                    sorted(tree.fields.items(), key=lambda one: place.get(one[0], len(place)))
+                )
+
+
 class Planning:
     """The planning of one operation."""
 
@@ -170,6 +182,7 @@ class Planning:
     ) -> PlanNode | None:
         """The plan of root fields; with `always`, root fetches do not hang on conditions."""
         draft = best_draft(self.graph, selection, roots, self.config, self.clock)
+        _put_in_order(draft.requests, selection)
         wanted = dict(zip(draft.requests, demands(draft.fetches, draft.requests), strict=True))
         if always:
             wanted.update((one, ALWAYS) for one in draft.requests if not one.after)

@@ -119,6 +119,10 @@ class Position:
         self.near: tuple[Node, ...] = ()
         self.allowed: frozenset[str] | None = None
 
+    def is_cast_of(self, types: frozenset[str]) -> bool:
+        """Whether this is a cast from the position of objects of one of these types."""
+        return self.field is None and self.parent is not None and self.parent.type in types
+
     def has_entity_step(self, node: Node) -> bool:
         """Whether the subgraph of `node` is already asked for these very objects as entities."""
         place = self.places.get(node)

@@ -121,6 +121,13 @@ class QueryGraph:
         self._choices: dict[tuple[str, str], int] = {}
         self._root_types = frozenset(supergraph.roots.values())
         self._query = supergraph.roots["query"]
+        self.fakes: frozenset[str] = frozenset(
+            name
+            for view in self.views
+            for name, local in view.types.items()
+            if local.interface_object
+        )
+        """Interfaces that some subgraph knows as an @interfaceObject."""
 
     def roots(self, type_: str) -> tuple[Node, ...]:
         """The nodes of a root type, one per subgraph that has fields there."""

@@ -37,12 +37,14 @@ class Thing:
     """All objects that can stand at one place: members by runtime type.
 
     `types` are those that every subgraph asked for the place may return, None before any was;
-    `named` those whose `__typename` in the data is right.
+    `named` those whose `__typename` in the data is right, `called` those under whose name an
+    @interfaceObject hides.
     """
 
     types: frozenset[str] | None = None
     members: dict[str, dict[str, Item]] = field(default_factory=dict)
     named: set[str] = field(default_factory=set)
+    called: dict[str, str] = field(default_factory=dict)
 
     def narrow(self, types: frozenset[str]) -> None:
         """A subgraph returns objects of these types here."""
@@ -62,6 +64,7 @@ class Thing:
                 for name, members in self.members.items()
             },
             set(self.named),
+            dict(self.called),
         )
 
     def absorb(self, other: Thing) -> None:
@@ -69,6 +72,7 @@ class Thing:
         if other.types is not None:
             self.types = other.types if self.types is None else self.types & other.types
         self.named |= other.named
+        self.called |= other.called
         for name, members in other.members.items():
             mine = self.members.setdefault(name, {})
             for key, item in members.items():
@@ -77,6 +81,10 @@ class Thing:
                     mine[key] = item
                 elif known.child is not None and item.child is not None:
                     known.child.absorb(item.child)
+
+    def typename(self, runtime: str) -> str:
+        """The `__typename` that objects of a type have in the data."""
+        return runtime if runtime in self.named else self.called.get(runtime, runtime)
 
     def at(
         self, path: Path, types: frozenset[str] | None = None
@@ -88,7 +96,8 @@ class Thing:
             return
         first, rest = path[0], path[1:]
         if isinstance(first, TypeFilter):
-            yield from self.at(rest, mine & frozenset(first.types))
+            passed = frozenset(name for name in mine if self.typename(name) in first.types)
+            yield from self.at(rest, passed)
         elif first == LIST:
             yield from self.at(rest, mine)
         else:

@@ -163,6 +163,26 @@ def test_the_type_behind_an_interface_object() -> None:
     assert "the type of a Vehicle is not found out" in found
 
 
+def test_a_type_that_is_not_found_out_in_time() -> None:
+    def at_once(node: PlanNode) -> PlanNode:
+        assert isinstance(node, Sequence)
+        return Sequence((node.nodes[0], Parallel(node.nodes[1:])))
+
+    found = problems("{ seen { ... on Car { service } } }", at_once, graph="fleet")
+    assert "seen.service: Car.service is not fetched" in found
+
+
+def test_mutations_of_one_request_out_of_order() -> None:
+    found = problems(
+        'mutation { a: addArticle(title: "x") { sku } b: addArticle(title: "y") { sku } }',
+        rewording(
+            'a: addArticle(title: "x") { sku } b: addArticle(title: "y") { sku }',
+            'b: addArticle(title: "y") { sku } a: addArticle(title: "x") { sku }',
+        ),
+    )
+    assert "mutations run as" in found
+
+
 def test_an_overridden_field() -> None:
     supergraph = graph_named("moves")
     document = parse("{ users { phone } }")
