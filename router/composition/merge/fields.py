@@ -130,12 +130,17 @@ def _note_enums(merge: Merge, field: FieldMerge) -> None:
         usage = merge.enum_usage.setdefault(output, EnumUsage())
         usage.output = usage.output or field.coordinate
     for argument in field.args.values():
-        note_input_enum(merge, base_name(argument.ref.ref), argument.coordinate, argument.kept)
+        if argument.kept:
+            note_input_enum(merge, base_name(argument.ref.ref), argument.coordinate)
 
 
-def note_input_enum(merge: Merge, name: str, coordinate: str, kept: bool) -> None:
-    """Remember that an enum is used where clients give values."""
-    if kept and _is_enum(merge, name):
+def note_input_enum(merge: Merge, name: str, coordinate: str) -> None:
+    """Remember that an enum is used where clients give values.
+
+    An input field counts even when it is left out of the supergraph, an argument only when it is
+    not: so it is in other composers, and what is merged must not depend on which one is used.
+    """
+    if _is_enum(merge, name):
         usage = merge.enum_usage.setdefault(name, EnumUsage())
         usage.input = usage.input or coordinate
 

@@ -133,7 +133,7 @@ def _merge_input_fields(merge: Merge, one: TypeMerge, named: IsSubtype) -> None:
         assert item.merged is not None
         inaccessible = any(directive.name == hidden for directive in item.merged.directives)
         item.kept = inaccessible or all(source is not None for source in item.sources.values())
-        note_input_enum(merge, base_name(item.ref.ref), item.coordinate, item.kept)
+        note_input_enum(merge, base_name(item.ref.ref), item.coordinate)
         if item.kept:
             joins = join_input_fields(merge, one.name, item)
             item.merged.directives = [*joins, *item.merged.directives]

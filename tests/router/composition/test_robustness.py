@@ -71,6 +71,37 @@ type T @key(fields: "id") { id: ID! x(n: Int): Int }
     assert codes(text.replace("n: 1", 'n: \\"1\\"')) == {"REQUIRES_INVALID_FIELDS"}
 
 
+def test_what_one_subgraph_deprecates_and_another_requires() -> None:
+    text = """
+### a
+# link 2.9
+type Query { t(i: I): Int @shareable }
+input I { x: Int! }
+### b
+# link 2.9
+type Query { t(i: I): Int @shareable }
+input I { x: Int @deprecated }
+"""
+    assert codes(text) == {"INVALID_GRAPHQL"}
+    assert codes(text.replace("Int!", "Int")) == set()
+
+
+def test_an_input_field_left_out_still_makes_its_enum_an_input() -> None:
+    text = """
+### a
+# link 2.9
+type Query { t(i: I): E @shareable }
+input I { x: Int only: E }
+enum E { A B }
+### b
+# link 2.9
+type Query { t(i: I): E @shareable }
+input I { x: Int }
+enum E { A }
+"""
+    assert codes(text) == {"ENUM_VALUE_MISMATCH"}
+
+
 def test_no_subgraphs() -> None:
     assert {error.code for error in compose([]).errors} == {"NO_QUERIES"}
 

@@ -1,7 +1,8 @@
 """INVALID_GRAPHQL: the supergraph as a whole is a valid schema.
 
 Subgraphs are valid one by one; what can still break is how they fit, such as an implementation's
-field whose merged type is wider than its interface's. Source: GraphQL § 3.
+field whose merged type is wider than its interface's, or an input deprecated in one subgraph and
+required in another. Source: GraphQL § 3.
 """
 
 from __future__ import annotations
@@ -10,12 +11,34 @@ from collections.abc import Iterator
 
 from router.composition.merge.merge import subtyping
 from router.composition.merge.records import Merge
-from router.composition.model import FieldDef
+from router.composition.model import FieldDef, applied
 from router.composition.problems import CompositionError
 from router.composition.types import IsSubtype, is_strict_subtype
 
 
 def check(merge: Merge) -> Iterator[CompositionError]:
+    yield from _interfaces(merge)
+    for definition in merge.schema.types.values():
+        inputs = [
+            (f"{definition.name}.{one.name}", one) for one in definition.input_fields.values()
+        ]
+        inputs += [
+            (f"{field.coordinate}({argument.name}:)", argument)
+            for field in definition.fields.values()
+            for argument in field.args.values()
+        ]
+        for coordinate, one in inputs:
+            if one.required and applied(one, "deprecated"):
+                yield CompositionError(
+                    "INVALID_GRAPHQL",
+                    f"merged, {coordinate} is `{one.type}`, required, and so cannot be "
+                    f"@deprecated: make it optional where it is required",
+                    tuple(merge.names(merge.types[definition.name].sources)),
+                    (coordinate,),
+                )
+
+
+def _interfaces(merge: Merge) -> Iterator[CompositionError]:
     named = subtyping(merge)
     for definition in merge.schema.types.values():
         for name in definition.interfaces:
