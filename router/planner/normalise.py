@@ -17,6 +17,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     ListValueNode,
+    NameNode,
     ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -141,7 +142,7 @@ class Normaliser:
             if sub.is_empty():
                 sub.add(Field(TYPENAME, TYPENAME, "", "String", 0, None, helper=True))
         args, variables = _arguments(node.arguments or ())
-        directives, more = _directives(node.directives or ())
+        directives, more = _directives(node.directives or (), self.schema)
         return Field(
             key,
             name,
@@ -234,15 +235,28 @@ def _arguments(nodes: Iterable[ArgumentNode]) -> tuple[str, tuple[str, ...]]:
     return (f"({', '.join(parts)})" if parts else ""), tuple(sorted(variables))
 
 
-def _directives(nodes: Iterable[DirectiveNode]) -> tuple[str, set[str]]:
-    """Directives that subgraphs get to see, as text, and the variables in them."""
+def _directives(nodes: Iterable[DirectiveNode], schema: GraphQLSchema) -> tuple[str, set[str]]:
+    """Directives that subgraphs get to see, as text, and the variables in them.
+
+    Arguments left out stand with the graph's default: a subgraph's own definition may have none.
+    """
     text, variables = "", set[str]()
     for node in nodes:
         if node.name.value not in _CONDITIONS:
-            args, more = _arguments(node.arguments or ())
+            args, more = _arguments((*(node.arguments or ()), *_defaults(node, schema)))
             text += f" @{node.name.value}{args}"
             variables.update(more)
     return text, variables
+
+
+def _defaults(node: DirectiveNode, schema: GraphQLSchema) -> Iterator[ArgumentNode]:
+    """The arguments a directive is not given, as far as the graph has defaults for them."""
+    definition = schema.get_directive(node.name.value)
+    given = {argument.name.value for argument in node.arguments or ()}
+    for name, argument in definition.args.items() if definition else ():
+        default = argument.ast_node.default_value if argument.ast_node else None
+        if name not in given and default is not None:
+            yield ArgumentNode(name=NameNode(value=name), value=default)
 
 
 def print_value(node: ValueNode) -> str:

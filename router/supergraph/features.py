@@ -15,17 +15,33 @@ from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
     EnumValueNode,
+    ListTypeNode,
     ListValueNode,
+    NamedTypeNode,
+    NonNullTypeNode,
     ObjectValueNode,
     SchemaDefinitionNode,
     SchemaExtensionNode,
     StringValueNode,
     TypeDefinitionNode,
+    TypeNode,
 )
 
 from router.supergraph.errors import FeatureUnsupported, JoinSpecUnsupported, NotASupergraph
 
 _URL: Final = re.compile(r"^(?P<identity>.*?/(?P<name>[^/]+))/v(?P<version>\d+\.\d+)/?$")
+_EXECUTABLE: Final = frozenset(
+    (
+        "QUERY",
+        "MUTATION",
+        "SUBSCRIPTION",
+        "FIELD",
+        "FRAGMENT_DEFINITION",
+        "FRAGMENT_SPREAD",
+        "INLINE_FRAGMENT",
+        "VARIABLE_DEFINITION",
+    )
+)
 JOIN_VERSIONS: Final = ("0.2", "0.3", "0.4", "0.5")
 KNOWN: Final = frozenset(
     (
@@ -91,11 +107,29 @@ class Features:
         return found.directive(name) if found else None
 
     def own(self, definition: TypeDefinitionNode | DirectiveDefinitionNode) -> bool:
-        """Whether the definition is machinery of a feature rather than part of the graph."""
+        """Whether the definition is machinery of a feature rather than part of the graph.
+
+        A composed directive that clients may use is part of it, unless its arguments are of the
+        feature's types.
+        """
         name = definition.name.value
-        if isinstance(definition, DirectiveDefinitionNode):
-            return any(feature.owns_directive(name) for feature in self.by_name.values())
+        if isinstance(definition, TypeDefinitionNode):
+            return self._own_type(name)
+        if not any(feature.owns_directive(name) for feature in self.by_name.values()):
+            return False
+        return not any(one.value in _EXECUTABLE for one in definition.locations) or any(
+            self._own_type(_named(argument.type)) for argument in definition.arguments or ()
+        )
+
+    def _own_type(self, name: str) -> bool:
         return any(feature.owns_type(name) for feature in self.by_name.values())
+
+
+def _named(node: TypeNode) -> str:
+    while not isinstance(node, NamedTypeNode):
+        assert isinstance(node, ListTypeNode | NonNullTypeNode)
+        node = node.type
+    return node.name.value
 
 
 def read_features(document: DocumentNode) -> Features:

@@ -274,6 +274,21 @@ def test_executable_directives_reach_the_subgraphs() -> None:
         "query ($n: Int, $z: Boolean!) { t { x @fast y @fast(level: $n) @skip(if: $z) } }",
     )
     first, second = plan.fetches()
-    assert "x @fast " in first.operation
+    assert "x @fast(level: 1) " in first.operation, "a subgraph may have another default, or none"
     assert "y @skip(if: $z) @fast(level: $n)" in second.operation
     assert second.variable_usages == ("n", "z")
+
+
+def test_an_interface_object_does_not_hide_a_type_that_is_known() -> None:
+    """Its `__typename` would overwrite the one the next representation needs."""
+    supergraph = composed(
+        registry='type Query { vehicles: [Vehicle!]! } interface Vehicle @key(fields: "plate")'
+        ' { plate: ID! } type Car implements Vehicle @key(fields: "plate") { plate: ID! }'
+        ' type Bike implements Vehicle @key(fields: "plate") { plate: ID! }',
+        tracking='type Vehicle @key(fields: "plate") @interfaceObject'
+        " { plate: ID! code: ID! @shareable }",
+        garage='type Car @key(fields: "code") { code: ID! @shareable service: String }',
+    )
+    plan = planned(supergraph, "{ vehicles { ... on Car { service } } }")
+    assert [fetch.subgraph for fetch in plan.fetches()] == ["registry", "tracking", "garage"]
+    assert "__typename" not in plan.fetches()[1].operation

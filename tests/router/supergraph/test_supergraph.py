@@ -84,6 +84,19 @@ def test_clients_see_neither_machinery_nor_what_is_hidden(supergraph: Supergraph
     assert "Gone" in supergraph.schema.type_map
 
 
+def test_a_composed_directive_that_clients_may_use_is_theirs() -> None:
+    link = '@link(url: "https://rules.test/access/v1.0", import: ["@access", "@owner"])'
+    more = "directive @access(scope: Scope) on FIELD directive @owner on FIELD_DEFINITION"
+    more += " directive @access__log(level: access__Level) on FIELD enum access__Level { LOW }"
+    sdl = HEAD.replace("{ query: Query }", link + " { query: Query }", 1) + more
+    schema = Supergraph.from_sdl(
+        sdl + " type Query @join__type(graph: A) { a(scope: Scope): Int } enum Scope { ALL }"
+    ).api_schema
+    assert schema.get_directive("access") is not None
+    assert schema.get_directive("owner") is None
+    assert schema.get_directive("access__log") is None, "its arguments are of the feature's types"
+
+
 def test_views_follow_the_join_directives(supergraph: Supergraph) -> None:
     a, b = supergraph.views["A"].types, supergraph.views["B"].types
     assert [(key.fields, key.resolvable) for key in a["Thing"].keys] == [
