@@ -127,6 +127,7 @@ class ProjectionRunner:
                 return False
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters[future] = (position, wanted)
+            self._hurry(wanted)
             try:
                 if self._visible(position, wanted):
                     return True
@@ -173,6 +174,9 @@ class ProjectionRunner:
         if self._waiters and self._loop is not None:
             with suppress(RuntimeError):  # the loop has ended: nobody waits any more
                 self._loop.call_soon_threadsafe(self._wake_waiters)
+
+    def awaited(self) -> bool:
+        return bool(self._waiters)
 
     def isolate(self, member: Member) -> None:
         with self._lanes_lock:
@@ -312,6 +316,13 @@ class ProjectionRunner:
     def _visible(self, position: int, names: Sequence[str]) -> bool:
         live, positions = self._live, self._positions
         return all(positions.get(live.get(name, 0), -1) >= position for name in names)
+
+    def _hurry(self, names: Sequence[str]) -> None:
+        """Let the lanes of live builds that somebody waits for not wait for more events."""
+        for name in names:
+            entry = self._members.get(self._live.get(name, 0))
+            if entry is not None:
+                entry[1].hurry()
 
     def _wake_waiters(self) -> None:
         for future, (position, names) in list(self._waiters.items()):
