@@ -265,7 +265,7 @@ class Choice:
                 raise self._unreachable(position, Field(TYPENAME, TYPENAME, "", "String", 0, None))
             steps.add(self._place(position, min(labels, key=lambda one: labels[one].rank)).step)
         if selection.casts:
-            for place in position.places.values():
+            for place in _telling([*position.places.values()], steps):
                 place.tree.typename = True
         return steps, inputs
 
@@ -398,9 +398,7 @@ class Choice:
         base = position
         while base.field is None and base.parent is not None:
             base = base.parent
-        holders = [*position.places.values(), *base.places.values()]
-        known = [place for place in holders if place.step in steps]
-        for place in known or holders[:1]:
+        for place in _telling([*position.places.values(), *base.places.values()], steps):
             place.tree.typename = True
             steps.add(place.step)
         step = self._step(node, position, None, steps)
@@ -437,6 +435,19 @@ def _without(selection: Selection, above: Selection) -> Selection:
         if field.sub is not None or field_id not in above.fields
     }
     return result
+
+
+def _telling(places: list[Place], steps: set[Step]) -> list[Place]:
+    """Of the places of some objects, those that tell their `__typename` to who waits for `steps`.
+
+    An @interfaceObject is asked only where nobody else has told: its answer would hide the type.
+    """
+    known = [place for place in places if place.step in steps]
+    real = [place for place in known if not place.node.fake]
+    if real:
+        return real
+    told = [place for place in places if place.tree.typename or place.tree.node.abstract]
+    return [min(told, key=_wave)] if told else known or places[:1]
 
 
 def _wave(place: Place) -> int:

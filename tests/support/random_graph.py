@@ -47,14 +47,16 @@ class TypeDraw:
     interfaces: list[str] = field(default_factory=list)
 
 
-def random_subgraphs(random: Random, *, count: int = 3, types: int = 4) -> dict[str, str]:
-    """SDL by subgraph name."""
-    return _Draw(random, count, types).subgraphs()
+def random_subgraphs(
+    random: Random, *, count: int = 3, types: int = 4, rich: bool = False
+) -> dict[str, str]:
+    """SDL by subgraph name. `rich` adds interfaces with fields, and fields of abstract types."""
+    return _Draw(random, count, types, rich).subgraphs()
 
 
 class _Draw:
-    def __init__(self, random: Random, count: int, types: int) -> None:
-        self.random, self.count = random, count
+    def __init__(self, random: Random, count: int, types: int, rich: bool) -> None:
+        self.random, self.count, self.rich = random, count, rich
         self.names = [f"T{number}" for number in range(types)]
         self.types: dict[str, TypeDraw] = {}
         self.union = random.random() < 0.5
@@ -75,6 +77,8 @@ class _Draw:
             self.fake = self.random.randrange(self.count)
             for name in implementers:
                 self._forget(self.types[name], self.fake)
+        if self.rich:
+            self._enrich(members)
         texts: dict[str, str] = {}
         for index in range(self.count):
             blocks = [LINK, self._query(index, members, implementers)]
@@ -86,6 +90,28 @@ class _Draw:
             blocks += self._interface(index, implementers, here)
             texts[f"s{index}"] = "\n".join(blocks)
         return texts
+
+    def _enrich(self, members: list[str]) -> None:
+        real = sorted(set(range(self.count)) - {self.fake})
+        for name in self.implementers:
+            for label in ("label", "mark"):
+                owners = set(self.random.sample(real, k=self.random.randint(1, len(real))))
+                self.types[name].fields.append(FieldDraw(label, "String", owners))
+        for number, name in enumerate(self.names):
+            keyed = sorted(self.types[name].keys)
+            if not keyed or self.random.random() < 0.5:
+                continue
+            owner = self.random.choice(keyed)
+            abstract = "I" if self.interface and self.random.random() < 0.6 else "U"
+            known = (
+                owner == self.fake
+                or any(self._implements(self.types[n], owner) for n in self.implementers)
+                if abstract == "I"
+                else self.union and any(self._present(self.types[n], owner) for n in members)
+            )
+            if known:
+                wrapped = self.random.choice((abstract, f"[{abstract}]"))
+                self.types[name].fields.append(FieldDraw(f"x{number}", wrapped, {owner}))
 
     def _type(self, name: str) -> TypeDraw:
         random = self.random
@@ -207,7 +233,12 @@ class _Draw:
         if not mine:
             return []
         key = ' @key(fields: "id")' if self.fake is not None else ""
-        return [f"interface I{key} {{ id: ID! }}"]
+        common = [
+            f" {label}: String"
+            for label in ("label", "mark")
+            if all(any(f.name == label and index in f.owners for f in one.fields) for one in mine)
+        ]
+        return [f"interface I{key} {{ id: ID!{''.join(common)} }}"]
 
     def _query(self, index: int, members: list[str], implementers: list[str]) -> str:
         fields: list[str] = [f"only{index}: Int"]
