@@ -119,7 +119,7 @@ class Committer:
         try:
             while not self._stopping or self._queue:
                 if tickets := self._take():
-                    self._commit(tickets)
+                    self._commit_or_say_why_not(tickets)
                 else:
                     self._sleep()
         finally:
@@ -148,6 +148,18 @@ class Committer:
             if not ticket.future.cancelled():
                 tickets.append(ticket)
         return tickets
+
+    def _commit_or_say_why_not(self, tickets: Sequence[Ticket]) -> None:
+        """A mistake of ours fails one batch: nobody is left waiting, and the thread goes on."""
+        try:
+            self._commit(tickets)
+        except Exception as error:
+            if self._wire is not None:
+                self._wire.connection.close()
+                self._wire = None
+            failure = StoreUnavailable(self._layout.name, repr(error), unknown=True)
+            failure.__cause__ = error
+            deliver((ticket, failure) for ticket in tickets)
 
     def _commit(self, tickets: Sequence[Ticket]) -> None:
         """Write a batch; if it cannot be written as one, each append by itself."""

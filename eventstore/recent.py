@@ -44,6 +44,16 @@ class Recent:
             first, events = placed[0].position, []
             self._sizes, self._bytes = [], 0
             self._kept = (first, events)
+        try:
+            self._append(placed, events, microseconds)
+        except msgspec.MsgspecError:  # applications of `eventsourcing` have no metadata of ours
+            self._sizes, self._bytes = [], 0
+            self._kept = (placed[-1].position + 1, [])
+            return
+        if len(events) > 2 * self._events_max or self._bytes > 2 * self._bytes_max:
+            self._trim()
+
+    def _append(self, placed: Sequence[Placed], events: list[FeedEvent], microseconds: int) -> None:
         recorded_at = _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
         last, metadata = b"", None
         for item in placed:
@@ -66,8 +76,6 @@ class Recent:
                     recorded_at,
                 )
             )
-        if len(events) > 2 * self._events_max or self._bytes > 2 * self._bytes_max:
-            self._trim()
 
     def read(
         self, after: int, up_to: int, *, types: Collection[str] | None, limit: int

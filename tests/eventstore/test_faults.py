@@ -246,3 +246,17 @@ async def test_what_waits_when_the_store_closes_is_stored(database: str) -> None
         await asyncio.sleep(0)
     await asyncio.gather(*tasks)
     assert len(places(database)) == 50
+
+
+async def test_a_mistake_of_the_committer_fails_one_batch(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store._committer is not None
+    with monkeypatch.context() as broken:
+        broken.setattr(store._committer, "_writer", None)
+        async with asyncio.timeout(5):
+            with pytest.raises(StoreUnavailable, match="AttributeError") as failed:
+                await store.append(Append("box", [BoxMoved("x")]), metadata=metadata())
+    assert failed.value.unknown
+    await store.append(Append("box", [BoxMoved("y")]), metadata=metadata())
+    assert places(store.conninfo) == {"y": 1}

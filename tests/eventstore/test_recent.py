@@ -92,3 +92,14 @@ async def test_following_a_log_that_this_process_writes_reads_no_rows(database: 
         store.read_raw = None  # type: ignore[assignment, method-assign]
         page = await LocalFeed(store, public_only=False).read(0)
         assert [event.type for event in page.events] == ["box.placed"]
+
+
+def test_metadata_of_others_is_not_kept() -> None:
+    """Applications of `eventsourcing` append without metadata of ours."""
+    recent = Recent()
+    recent.add(placed(1, 2), 0)
+    row = make_row("box_1", uuid.uuid4(), "item.added", 1, (), b"{}", b"{}")
+    recent.add([Placed(row, "box_1", 3, 3)], 0)
+    assert positions(recent, 0, 3) is None
+    recent.add(placed(4, 1), 0)
+    assert positions(recent, 3, 4) == [4]
