@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
@@ -94,10 +95,23 @@ OPERATOR_EVENTS: tuple[type[Event], ...] = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The builds, the log's head (which none is beyond), their bytes on disk and whether somebody
+    writes them now, by their ids.
+    """
+
+    builds: list[Build]
+    head: int
+    sizes: dict[int, int]
+    written: frozenset[int]
+
+
 class Operations:
     """The projections of one service, for its operator. `reactors` are names that are refused.
 
-    `crew` makes the same store in another process, for rebuilds with several workers.
+    `crew` makes the same store in another process, for rebuilds with several workers. `append`
+    takes what is to be recorded, where more is known of an act than who did it and why.
     """
 
     def __init__(
@@ -109,11 +123,13 @@ class Operations:
         reactors: Sequence[str] = (),
         crew: Source | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        append: Callable[[Append, Metadata], Awaitable[object]] | None = None,
     ) -> None:
         self.store, self.log = store, StoreLog(store)
         self.conninfo = store.conninfo if conninfo is None else conninfo
         self.declared = Declared(projections)
         self._reactors, self._crew, self._clock = frozenset(reactors), crew, clock
+        self.append = append or self._to_store
 
     def newest(self, name: str) -> Projection:
         """The declared projection. Raises UnknownProjection, NotAProjection for a reactor."""
@@ -126,6 +142,20 @@ class Operations:
         if name is not None:
             self.newest(name)
         return await self._with(lambda c: catalogue.builds(c, name, retired=retired))
+
+    async def overview(self) -> Overview:
+        """All that there is to see, of one moment."""
+
+        def look(connection: catalogue.Connection) -> Overview:
+            found = [b for b in catalogue.builds(connection) if b.name in self.declared.names]
+            return Overview(
+                found,
+                self.log.head(connection),
+                catalogue.sizes(connection),
+                frozenset(b.id for b in found if catalogue.owned_by_another(connection, b.id)),
+            )
+
+        return await self._with(look)
 
     async def sizes(self) -> dict[int, int]:
         """Bytes on disk of each build's tables and indexes, by the build's id."""
@@ -142,10 +172,18 @@ class Operations:
         events_per_second_max: float = math.inf,
         progress: Callable[[Progress], None] = lambda _: None,
     ) -> Rebuilt:
-        """Build the declared version beside the live one. See `projections.rebuild.rebuild`."""
+        """Build the declared version beside the live one. See `projections.rebuild.rebuild`.
+
+        That it started is recorded before anything is replayed, and not where it is refused.
+        """
         projection = await self._there(name)
+        loop = asyncio.get_running_loop()
         started = RebuildStarted(name, projection.version, workers)
-        await self._record(name, started, by, reason)
+
+        def begun(_: Build) -> None:
+            recording = self._record(name, started, by, reason)
+            asyncio.run_coroutine_threadsafe(recording, loop).result()
+
         done = await rebuild(
             self.log,
             self.conninfo,
@@ -154,6 +192,7 @@ class Operations:
             workers=workers,
             restart=restart,
             events_per_second_max=events_per_second_max,
+            begun=begun,
             progress=progress,
         )
         build = done.build
@@ -206,6 +245,12 @@ class Operations:
         """Keys whose events wait behind one that failed."""
         return await self._with(lambda c: parked.listed(c, name))
 
+    async def parked_page(
+        self, limit: int, after: tuple[str, str] | None = None
+    ) -> list[ParkedKey]:
+        """Up to `limit` of them, beyond the `place` of another: time and id."""
+        return await self._with(lambda c: parked.listed(c, after=after, limit=limit))
+
     async def redrive(
         self, name: str | None = None, key: str | None = None, *, by: Actor, reason: str = ""
     ) -> int:
@@ -257,4 +302,7 @@ class Operations:
             reason=reason or None,
             occurred_at=self._clock(),
         )
-        await self.store.append(Append(f"projection_{name}", [event]), metadata=metadata)
+        await self.append(Append(f"projection_{name}", [event]), metadata)
+
+    async def _to_store(self, append: Append, metadata: Metadata) -> None:
+        await self.store.append(append, metadata=metadata)

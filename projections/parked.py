@@ -46,9 +46,23 @@ class ParkedKey:
     events: int
     first_position: int
 
+    @property
+    def id(self) -> str:
+        """One key of one build."""
+        return f"{self.build_id}:{self.key}"
 
-def listed(connection: Connection, name: str | None = None) -> list[ParkedKey]:
-    """What is parked, of one projection or of all, longest first; `LISTED_MAX` at most."""
+
+def listed(
+    connection: Connection,
+    name: str | None = None,
+    *,
+    after: tuple[str, str] | None = None,
+    limit: int = LISTED_MAX,
+) -> list[ParkedKey]:
+    """What is parked, of one projection or of all, longest first: `limit` at most, beyond the time
+    and the id of another.
+    """
+    time, id_ = after or (None, None)
     with connection.cursor(row_factory=class_row(ParkedKey)) as cursor:
         return cursor.execute(
             "SELECT b.name AS projection, b.number AS build_number, b.id AS build_id, k.key,"
@@ -56,9 +70,11 @@ def listed(connection: Connection, name: str | None = None) -> list[ParkedKey]:
             " count(e.position) AS events, coalesce(min(e.position), 0) AS first_position"
             " FROM projections.parked_keys k JOIN projections.builds b ON b.id = k.build_id"
             " LEFT JOIN projections.parked_events e USING (build_id, key)"
-            " WHERE %(name)s::text IS NULL OR b.name = %(name)s"
-            " GROUP BY b.id, k.build_id, k.key ORDER BY k.parked_at, b.id, k.key LIMIT %(limit)s",
-            {"name": name, "limit": LISTED_MAX},
+            " WHERE (%(name)s::text IS NULL OR b.name = %(name)s) AND (%(time)s::text IS NULL"
+            " OR (k.parked_at, b.id || ':' || k.key) > (%(time)s::timestamptz, %(id)s::text))"
+            " GROUP BY b.id, k.build_id, k.key"
+            " ORDER BY k.parked_at, b.id || ':' || k.key LIMIT %(limit)s",
+            {"name": name, "time": time, "id": id_, "limit": limit},
         ).fetchall()
 
 

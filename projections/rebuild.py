@@ -12,6 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -81,6 +82,7 @@ async def rebuild(
     workers: int = 1,
     restart: bool = False,
     events_per_second_max: float = math.inf,
+    begun: Callable[[Build], None] = lambda _: None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Rebuilt:
     """Build the projection's version beside the live one; return when it is READY.
@@ -88,8 +90,9 @@ async def rebuild(
     `workers` above 1 need a projection whose streams are independent (`parallel`) and a `crew`
     that opens the same log in another process. `restart` gives up what an earlier rebuild did.
     `events_per_second_max` is for each worker.
-    `progress` is called from a thread. Cancelling stops after the batch at hand; calling again
-    goes on. Raises UnknownProjection, VersionBehind, RebuildInProgress, InvalidProjection.
+    `begun` is called once, when the build is this call's and nothing has been replayed yet, and
+    `progress` now and then, both from a thread. Cancelling stops after the batch at hand; calling
+    again goes on. Raises UnknownProjection, VersionBehind, RebuildInProgress, InvalidProjection.
     """
     check(projection)
     if workers > 1 and not (projection.parallel and crew is not None):
@@ -97,12 +100,15 @@ async def rebuild(
             projection.name, "it can be rebuilt by one worker only: it does not say `parallel`"
         )
     stop = threading.Event()
-    work = asyncio.to_thread(
+    # A thread of its own: for as long as a rebuild takes, it would use up one of the loop's few.
+    thread = ThreadPoolExecutor(1, thread_name_prefix="projections-rebuild")
+    task = asyncio.get_running_loop().run_in_executor(
+        thread,
         _rebuild,
         *(source, conninfo, projection, crew, workers, restart),
-        *(events_per_second_max, progress, stop),
+        *(events_per_second_max, begun, progress, stop),
     )
-    task = asyncio.ensure_future(work)
+    thread.shutdown(wait=False)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -120,6 +126,7 @@ def _rebuild(
     workers: int,
     restart: bool,
     rate_max: float,
+    begun: Callable[[Build], None],
     progress: Callable[[Progress], None],
     stop: threading.Event,
 ) -> Rebuilt:
@@ -131,6 +138,7 @@ def _rebuild(
                 restart = False
                 if resumed_from < 0:
                     resumed_from = build.position
+                    begun(build)
                 run = _Run(
                     source, conninfo, projection, connection, build, rate_max, progress, stop
                 )

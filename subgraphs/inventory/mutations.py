@@ -236,4 +236,6 @@ def _text(value: strawberry.ID | None) -> str | None:
     return None if value is None else str(value)
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation, types=[InsufficientStock])
+SCHEMA = build_schema(
+    operator="inventory", query=Query, mutation=Mutation, types=[InsufficientStock]
+)

@@ -130,4 +130,4 @@ def _text(value: strawberry.ID | None) -> str | None:
     return None if value is None else str(value)
 
 
-SCHEMA = build_schema(query=Query, types=list(STUBS.values()))
+SCHEMA = build_schema(operator="journal", query=Query, types=list(STUBS.values()))

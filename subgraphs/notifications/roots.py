@@ -198,4 +198,4 @@ async def _resend(info: Info, notification_id: str, key: str) -> Done[domain.Not
     )
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation, types=[Order, User])
+SCHEMA = build_schema(operator="notifications", query=Query, mutation=Mutation, types=[Order, User])

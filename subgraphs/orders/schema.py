@@ -277,6 +277,7 @@ _MEMBERS: tuple[type[Any], ...] = (TotalChanged, PriceChanged, NotForSale)
 """Types that only interfaces lead to."""
 
 SCHEMA = build_schema(
+    operator="orders",
     query=Query,
     mutation=Mutation,
     types=[*_MEMBERS, Cart, Order, OrderLine, User, ProductVariant],

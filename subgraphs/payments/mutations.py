@@ -134,4 +134,4 @@ def _amount(given: MoneyInput) -> Money:
     return given.value("amount")
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation, types=[AmountTooLarge])
+SCHEMA = build_schema(operator="payments", query=Query, mutation=Mutation, types=[AmountTooLarge])

@@ -282,4 +282,4 @@ async def _category_payload(work: Awaitable[Done[CategoryState]]) -> CategoryPay
     return CategoryPayload(category=category, receipt=done.receipt, user_errors=[])
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation)
+SCHEMA = build_schema(operator="products", query=Query, mutation=Mutation)

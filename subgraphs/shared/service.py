@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry
@@ -14,6 +15,7 @@ from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
 from eventstore import EventStore, EventStoreError, Feed, LocalFeed
+from eventstore.audit.as_of import History
 from projections import (
     Projection,
     ProjectionMetrics,
@@ -29,6 +31,7 @@ from subgraphs.shared.graphql.execution import Executor
 from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.metrics import ServiceMetrics
+from subgraphs.shared.operations import Operator
 from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
@@ -68,6 +71,7 @@ class ServiceContext:
 class Service(Generic[R]):
     """One service, built by its `app.py`. Start it, serve `app` or call `execute`, stop it.
 
+    `histories` fold its streams, by the prefix of their ids, for whoever asks how things stood.
     `tables` is idempotent DDL of what the service owns beside its log and read models; `on_start`
     runs when requests could be served, before reactors and `background`; `on_stop` comes last.
     """
@@ -84,6 +88,7 @@ class Service(Generic[R]):
         reactors: Sequence[Reactor] = (),
         background: Sequence[Background] = (),
         routes: Sequence[BaseRoute] = (),
+        histories: Mapping[str, History] = MappingProxyType({}),
         tables: str = "",
         on_start: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], None] | None = None,
@@ -96,12 +101,21 @@ class Service(Generic[R]):
         self.full_feed = LocalFeed(store, public_only=False)
         self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
         self.reactor_runner: ReactorRunner  # there from `start` on: it needs the feeds
+        self.histories = dict(histories)
         self.registry = CollectorRegistry()
         self.metrics = ServiceMetrics(self.registry, self.name)
         sealing = [context.seal(store)] if context.seal is not None else []
         self._background, self._tables, self._on_start = [*background, *sealing], tables, on_start
         self._on_stop = on_stop
         self._executor = Executor(schema)
+        self._operator = Operator(
+            store,
+            self.projections,
+            [reactor.name for reactor in self.reactors],
+            name=self.name,
+            conninfo=context.conninfo,
+            secret=context.internal_secret,
+        )
         self._running: AsyncExitStack | None = None
         self.app = build_app(self, routes)
 
@@ -133,6 +147,7 @@ class Service(Generic[R]):
             for work in self._background:
                 await work.start()
                 stack.push_async_callback(work.stop)
+            stack.push_async_callback(self._operator.stop)
             self._running = stack.pop_all()
 
     async def stop(self) -> None:
@@ -177,6 +192,7 @@ class Service(Generic[R]):
             correlation_id=_token(headers.get("x-correlation-id")) or request_id,
             headers=headers,
             read_positions=read_positions(headers.get("x-read-position")),
+            operator=self._operator,
         )
         if self.name in context.read_positions:
             await self._wait_for(context, context.read_positions[self.name])

@@ -200,4 +200,6 @@ async def _payload(work: Awaitable[Done[domain.Shipment]]) -> ShipmentPayload:
     )
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation, types=[ProductVariant, Cart])
+SCHEMA = build_schema(
+    operator="shipping", query=Query, mutation=Mutation, types=[ProductVariant, Cart]
+)

@@ -218,4 +218,4 @@ def _address(given: AddressInput) -> domain.Address:
     )
 
 
-SCHEMA = build_schema(query=Query, mutation=Mutation)
+SCHEMA = build_schema(operator="users", query=Query, mutation=Mutation)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
 from eventstore.event import Actor, Client, Metadata
 from subgraphs.shared.auth import ANONYMOUS, Caller
 from subgraphs.shared.ids import new_id
+
+if TYPE_CHECKING:
+    from subgraphs.shared.operations import Operator
 
 HEADER_CHARACTERS_MAX = 200
 
@@ -37,6 +40,7 @@ class RequestContext(Generic[R]):
     headers: Mapping[str, str] = field(default_factory=dict)
     read_positions: Mapping[str, int] = field(default_factory=dict)
     stale: dict[str, Any] | None = None
+    operator: Operator | None = None
     _loaders: dict[Hashable, Any] = field(default_factory=dict)
 
     def metadata(self, *, reason: str | None = None, command_id: str | None = None) -> Metadata:
@@ -50,6 +54,12 @@ class RequestContext(Generic[R]):
             client=self._client(),
             traceparent=self._header("traceparent"),
         )
+
+    @property
+    def operations(self) -> Operator:
+        """What operators may ask of the service."""
+        assert self.operator is not None, "only requests of a service have an operator's part"
+        return self.operator
 
     @property
     def actor(self) -> Actor:

@@ -7,7 +7,9 @@ from typing import Final
 
 from strawberry.federation import Schema
 from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
 
+from subgraphs.shared.graphql.operations import operator_mutations, operator_queries
 from subgraphs.shared.graphql.scalars import SCALARS
 from subgraphs.shared.graphql.types import InvalidInput, VersionConflict
 
@@ -19,13 +21,18 @@ def build_schema(
     query: type,
     mutation: type | None = None,
     types: Iterable[type] = (),
+    operator: str | None = None,
 ) -> Schema:
     """A federation schema of one service.
 
     `types` are those that no field returns by name: members of interfaces, entities that other
     subgraphs refer to. The two user errors that every mutation may give are added where there is a
-    mutation.
+    mutation. `operator` is the service's name: its operator's fields are added to the roots.
     """
+    if operator is not None:
+        query = merge_types("Query", (query, operator_queries(operator)))
+        if mutation is not None:
+            mutation = merge_types("Mutation", (mutation, operator_mutations(operator)))
     common = [InvalidInput, VersionConflict] if mutation is not None else []
     return Schema(
         query=query,
