@@ -123,6 +123,6 @@ class Failed(click.ClickException):
 
 
 @click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="lonja")
+@click.version_option(package_name="lonja", prog_name="lonja")
 def main() -> None:
     """Lonja: an event-sourced commerce backend over federated GraphQL."""

@@ -16,6 +16,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -167,6 +168,9 @@ def load(**overrides: object) -> Settings:
         return Settings(**given)  # type: ignore[arg-type]  # validated by pydantic
     except tomllib.TOMLDecodeError as error:
         raise BadSettings(f"{config_file()} is not valid TOML: {error}") from None
+    except SettingsError as error:
+        # A group or a table in one variable, that should have been JSON.
+        raise BadSettings(f"settings cannot be used: {error}: {error.__cause__}") from None
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"

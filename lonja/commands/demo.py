@@ -27,7 +27,13 @@ class NotReconciled(LonjaError):
 
 
 @click.command()
-@click.option("--baskets", type=click.IntRange(1), default=BASKETS, show_default=True)
+@click.option(
+    "--baskets",
+    type=click.IntRange(1),
+    default=BASKETS,
+    show_default=True,
+    help="How many to replay, of 155,848.",
+)
 @click.option("--offset", type=click.IntRange(0), default=0, help="Skip so many baskets.")
 @DATA_DIR
 @AS_JSON

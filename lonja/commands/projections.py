@@ -61,7 +61,13 @@ def list_builds(watch: bool, data_dir: Path | None, as_json: bool) -> None:
 
 @projections.command()
 @click.argument("name")
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that share the work.",
+)
 @click.option("--restart", is_flag=True, help="Give up what an earlier rebuild has done.")
 @click.option("--rate-max", type=float, default=math.inf, help="Positions a second, a worker.")
 @click.option("--dry-run", is_flag=True, help="Estimate time and disk, compare a sample; undo it.")
@@ -123,7 +129,13 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
 @projections.command()
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Even if the builds differ; needs --reason.")
-@click.option("--grace-hours", type=float, default=24.0, show_default=True)
+@click.option(
+    "--grace-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="How long the old build is kept for a rollback.",
+)
 @REASON
 @BY
 @DATA_DIR

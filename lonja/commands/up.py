@@ -21,7 +21,13 @@ from lonja.settings import ROUTER_PORT, SERVICES, Settings, load
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(1, 65_535), default=ROUTER_PORT, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65_535),
+    default=ROUTER_PORT,
+    show_default=True,
+    help="Of the router.",
+)
 @click.option("--host", help="Where to listen (LONJA_HOST).")
 @DATA_DIR
 @click.option("--demo", is_flag=True, help="Replay real baskets first, then keep serving.")

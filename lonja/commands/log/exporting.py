@@ -52,9 +52,20 @@ class ExportUnusable(LonjaError):
 @click.command()
 @SERVICE
 @click.option(
-    "--format", "kind", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True
+    "--format",
+    "kind",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="An event a line, as JSON or as CSV.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="The folder for the files.",
+)
 @DATA_DIR
 @AS_JSON
 def export(

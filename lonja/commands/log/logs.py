@@ -23,6 +23,13 @@ EVENTS_MAX = 10_000
 SERVICE = click.option(
     "--service", "services", multiple=True, type=click.Choice(SERVICES), help="Default: all."
 )
+LAST = click.option(
+    "--last",
+    type=click.IntRange(1, EVENTS_MAX),
+    default=EVENTS_SHOWN,
+    show_default=True,
+    help="How many events.",
+)
 
 
 class NothingFound(LonjaError):
