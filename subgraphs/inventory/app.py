@@ -10,9 +10,13 @@ Feeds it listens to: orders, products, shipping.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.inventory import copies, guard, warehouses
 from subgraphs.inventory.copies import Copies
+from subgraphs.inventory.domain.reservation import Reservation
+from subgraphs.inventory.domain.stock_item import StockItem
+from subgraphs.inventory.domain.warehouse import Warehouse
 from subgraphs.inventory.events import EVENTS
 from subgraphs.inventory.guard import StockGuard
 from subgraphs.inventory.handlers import StockHandlers
@@ -77,6 +81,11 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
         schema=SCHEMA,
         resources=InventoryResources(stock, houses, InventoryReads(reads), low_at),
         projections=PROJECTIONS,
+        histories={
+            "stk": History(StockItem),
+            "rsv": History(Reservation),
+            "whs": History(Warehouse),
+        },
         reactors=[
             ReservationRequests(reserving, clock),
             Dispatches(reserving, clock),

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
+from subgraphs.notifications.domain import Notification
 from subgraphs.notifications.events import EVENTS
 from subgraphs.notifications.post import Poster
 from subgraphs.notifications.reactions import TABLES, OrderNews, Recipients
@@ -25,6 +27,7 @@ from subgraphs.notifications.read_models import NotificationReads, Notifications
 from subgraphs.notifications.roots import SCHEMA
 from subgraphs.notifications.schema import NotificationsResources
 from subgraphs.notifications.transport import MailboxTransport, SmtpTransport, Transport
+from subgraphs.notifications.webhook import Webhook, WebhookDelivery
 from subgraphs.notifications.webhook_delivery import STEP, WebhookNews, WebhookPost
 from subgraphs.notifications.webhook_delivery import TABLES as WEBHOOK_TABLES
 from subgraphs.notifications.webhook_events import WEBHOOK_EVENTS
@@ -62,6 +65,11 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
         schema=SCHEMA,
         resources=NotificationsResources(commands, streams, NotificationReads(reads), insecure),
         projections=[Notifications(), Webhooks()],
+        histories={
+            "ntf": History(Notification),
+            "whk": History(Webhook),
+            "whd": History(WebhookDelivery),
+        },
         reactors=[
             Recipients(store),
             OrderNews(store, streams, context.clock),

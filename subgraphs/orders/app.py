@@ -18,15 +18,19 @@ from datetime import timedelta
 from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels, TimerRunner
+from subgraphs.orders.cart import Cart
 from subgraphs.orders.cart_handlers import CartHandlers
 from subgraphs.orders.cart_models import Carts, RefusedLines
 from subgraphs.orders.catalogue import PICKUP, TABLES, Catalogue, Rate
 from subgraphs.orders.events import ALL
 from subgraphs.orders.freshness import Freshness
-from subgraphs.orders.history import OrderHistory
+from subgraphs.orders.history import OrderHistory, plain
+from subgraphs.orders.order import Order
 from subgraphs.orders.order_handlers import OrderHandlers
 from subgraphs.orders.order_models import OrderSummaries
+from subgraphs.orders.placement import Placement
 from subgraphs.orders.placement_requests import Policy
 from subgraphs.orders.process import PlacementProcess
 from subgraphs.orders.reactions import (
@@ -99,6 +103,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
             history=OrderHistory(store),
         ),
         projections=[Carts(), RefusedLines(), OrderSummaries()],
+        histories={"ord": History(Order, plain), "crt": History(Cart), "plc": History(Placement)},
         reactors=reactors,
         background=[
             TimerRunner(

@@ -16,9 +16,11 @@ Feed it listens to: orders.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.payments import copies
 from subgraphs.payments.copies import PaymentsOfOrders
+from subgraphs.payments.domain.payment import Payment
 from subgraphs.payments.driving import DrivePolicy, Driver
 from subgraphs.payments.events import EVENTS
 from subgraphs.payments.handlers import PaymentHandlers
@@ -79,6 +81,7 @@ def build(context: ServiceContext) -> PaymentsService:
             PaymentHandlers(commands, streams), PaymentReads(reads), provider
         ),
         projections=PROJECTIONS,
+        histories={"pay": History(Payment)},
         reactors=[
             PaymentRequests(streams, PaymentsOfOrders(reads), clock, provider.name),
             ProviderCalls(driver, clock),

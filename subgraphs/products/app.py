@@ -7,9 +7,12 @@ Settings, all optional:
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels
 from projections.timers import POLL_SECONDS, TimerRunner
+from subgraphs.products.category import Category
 from subgraphs.products.category_handlers import CategoryHandlers
+from subgraphs.products.domain import Product
 from subgraphs.products.events import EVENTS
 from subgraphs.products.handlers import ProductHandlers
 from subgraphs.products.keys import TABLES, CatalogueKeys
@@ -43,6 +46,7 @@ def build(context: ServiceContext) -> Service[ProductsResources]:
         schema=SCHEMA,
         resources=resources,
         projections=[Catalogue(), Categories()],
+        histories={"prd": History(Product), "cat": History(Category)},
         background=[
             TimerRunner(
                 store,

@@ -13,11 +13,15 @@ Feed it listens to: orders.
 from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.shipping import copies
 from subgraphs.shipping.carrier import Carrier, FakeCarrier, NoCarrier
+from subgraphs.shipping.domain.fulfilment import Fulfilment
+from subgraphs.shipping.domain.rates import RateTable
+from subgraphs.shipping.domain.shipment import Shipment
 from subgraphs.shipping.events import EVENTS
 from subgraphs.shipping.handlers import ShippingHandlers
 from subgraphs.shipping.mutations import SCHEMA
@@ -48,6 +52,7 @@ def build(context: ServiceContext) -> Service[ShippingResources]:
         schema=SCHEMA,
         resources=ShippingResources(handlers, ShippingReads(reads)),
         projections=PROJECTIONS,
+        histories={"shp": History(Shipment), "ful": History(Fulfilment), "rat": History(RateTable)},
         reactors=[
             ShipmentRequests(planning, clock),
             Bookings(streams, chosen_carrier(context), timers, clock),

@@ -20,10 +20,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from eventstore import EventStore, EventTypes, Streams
+from eventstore.audit.as_of import History
 from projections import OPERATOR_EVENTS, ReadModels
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.graphql import RequestContext
 from subgraphs.shared.service import Service, ServiceContext
+from subgraphs.users.domain import User
 from subgraphs.users.events import EVENTS
 from subgraphs.users.failure_limit import FailureLimit
 from subgraphs.users.handlers import TABLES, UserHandlers
@@ -32,6 +34,7 @@ from subgraphs.users.passwords import Passwords
 from subgraphs.users.read_models import Sessions, UserReads, Users
 from subgraphs.users.schema import UsersResources
 from subgraphs.users.session_handlers import SessionHandlers, TokenLifetimes
+from subgraphs.users.sessions import Session
 from subgraphs.users.sign_in import SignInPolicy
 from subgraphs.users.tokens import SigningKeys
 
@@ -107,6 +110,7 @@ def build(context: ServiceContext) -> UsersService:
         schema=SCHEMA,
         resources=resources,
         projections=[Users(), Sessions()],
+        histories={"usr": History(User), "ses": History(Session)},
         routes=[Route("/.well-known/jwks.json", jwks)],
         tables=TABLES,
         on_start=bootstrap,

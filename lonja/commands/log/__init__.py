@@ -6,7 +6,8 @@ import click
 
 from lonja.commands.log.exporting import export
 from lonja.commands.log.proving import check_proof, checkpoint, prove, verify
-from lonja.commands.log.reading import search, show, tail
+from lonja.commands.log.reading import search, tail
+from lonja.commands.log.showing import show
 from lonja.commands.log.tracing import trace
 
 

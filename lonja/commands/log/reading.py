@@ -1,4 +1,4 @@
-"""`lonja log tail`, `show` and `search`: events as they were recorded."""
+"""`lonja log tail` and `search`: events as they were recorded."""
 
 from __future__ import annotations
 
@@ -9,25 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
 from eventstore import EventStore
 from lonja.commands.log.logs import (
-    EVENTS_MAX,
-    EVENTS_SHOWN,
+    LAST,
     SERVICE,
     NothingFound,
     described,
     open_stores,
     print_events,
 )
-from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
+from lonja.output import AS_JSON, DATA_DIR
 from lonja.settings import SERVICES, Settings, load
 
 
 @click.command()
 @SERVICE
-@click.option("--last", type=click.IntRange(1, EVENTS_MAX), default=EVENTS_SHOWN, show_default=True)
+@LAST
 @click.option("--follow", "-f", is_flag=True, help="Go on as events come, until Ctrl-C.")
 @DATA_DIR
 @AS_JSON
@@ -44,21 +42,6 @@ def tail(
 
 
 @click.command()
-@click.argument("stream")
-@DATA_DIR
-@AS_JSON
-def show(stream: str, data_dir: Path | None, as_json: bool) -> None:
-    """Every event of STREAM, such as an order's id, with its payload."""
-    found = asyncio.run(_show(load(data_dir=data_dir), stream))
-    if as_json:
-        print_json(found)
-        return
-    for event in found:
-        print_rows([{name: event[name] for name in ("version", "type", "recorded_at", "actor")}])
-        console.print(orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode())
-
-
-@click.command()
 @SERVICE
 @click.option("--type", "types", multiple=True, help="An event type; may be repeated.")
 @click.option("--actor", help="The id of who acted.")
@@ -66,7 +49,7 @@ def show(stream: str, data_dir: Path | None, as_json: bool) -> None:
 @click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there.")
 @click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC).")
 @click.option("--until", type=click.DateTime(), help="Recorded before (UTC).")
-@click.option("--last", type=click.IntRange(1, EVENTS_MAX), default=EVENTS_SHOWN, show_default=True)
+@LAST
 @DATA_DIR
 @AS_JSON
 def search(
@@ -131,12 +114,3 @@ async def _tail(
 async def _follow(name: str, store: EventStore, after: int, as_json: bool) -> None:
     async for page in store.tail(after):
         print_events([described(name, event) for event in page], as_json)
-
-
-async def _show(settings: Settings, stream: str) -> list[dict[str, Any]]:
-    async with open_stores(settings, SERVICES) as stores:
-        for name, store in stores.items():
-            events = await store.read_stream(stream)
-            if events:
-                return [described(name, event) for event in events]
-    raise NothingFound(f"no service has a stream {stream!r}")

@@ -1,0 +1,130 @@
+"""`lonja log show`: one stream, its events, how it stood, and what changed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from eventstore import Recorded
+from eventstore.audit.as_of import History
+from lonja.commands.log.logs import NothingFound, described
+from lonja.databases import running_server
+from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
+from lonja.settings import SERVICES, Settings, load
+from lonja.wiring import build_service
+
+
+@click.command()
+@click.argument("stream")
+@click.option("--at", metavar="VERSION|TIME", help="The state then, instead of the events.")
+@click.option(
+    "--diff", nargs=2, type=click.IntRange(0), metavar="V1 V2", help="What differs between two."
+)
+@DATA_DIR
+@AS_JSON
+def show(
+    stream: str, at: str | None, diff: tuple[int, int] | None, data_dir: Path | None, as_json: bool
+) -> None:
+    """STREAM, such as an order's id: every event with its payload.
+
+    With --at the state as it stood at a version, or as it was recorded by a time (ISO 8601, UTC
+    unless it says otherwise). With --diff the values that differ between two versions, and the
+    event that made each so; version 0 is before the first event.
+    """
+    if at is not None and diff is not None:
+        raise click.UsageError("give --at or --diff, not both")
+    service, events, history = asyncio.run(_stream(load(data_dir=data_dir), stream))
+    if diff is not None:
+        _print_differences(_known(history, stream), stream, events, diff, as_json)
+    elif at is not None:
+        _print_state(_known(history, stream), stream, _until(events, at), as_json)
+    else:
+        _print_events([described(service, event) for event in events], as_json)
+
+
+async def _stream(
+    settings: Settings, stream: str
+) -> tuple[str, list[Recorded[Any]], History | None]:
+    """The service that has the stream, its events, and what folds them. Raises NothingFound."""
+    conninfos = running_server(settings, SERVICES)
+    for name in SERVICES:
+        service = build_service(name, settings, conninfos[name], {})
+        async with service.store:
+            events = await service.store.read_stream(stream)
+        if events:
+            return name, events, service.histories.get(stream.partition("_")[0])
+    raise NothingFound(f"no service has a stream {stream!r}")
+
+
+def _known(history: History | None, stream: str) -> History:
+    if history is None:
+        raise NothingFound(f"stream {stream} has events only: nothing folds them to a state")
+    return history
+
+
+def _until(events: list[Recorded[Any]], at: str) -> list[Recorded[Any]]:
+    """The events up to a version or a time. Raises NothingFound if it was not there yet."""
+    if at.isdecimal():
+        found = [event for event in events if event.version <= int(at)]
+    else:
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            raise click.BadParameter(
+                f"{at!r} is neither a version nor a time like 2026-11-24T12:00:00",
+                param_hint="--at",
+            ) from None
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = [event for event in events if event.recorded_at <= moment]
+    if not found:
+        first = events[0].recorded_at.isoformat(timespec="seconds")
+        raise NothingFound(f"there was nothing at {at}: the first event was recorded {first}")
+    return found
+
+
+def _print_state(history: History, stream: str, events: list[Recorded[Any]], as_json: bool) -> None:
+    last, state = events[-1], history.state(stream, events)
+    if as_json:
+        print_json({"version": last.version, "recorded_at": last.recorded_at, "state": state})
+        return
+    when = last.recorded_at.isoformat(timespec="milliseconds")
+    console.print(f"[bold]version {last.version}[/bold], recorded {when} ({last.type})")
+    console.print(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
+
+
+def _print_differences(
+    history: History,
+    stream: str,
+    events: list[Recorded[Any]],
+    between: tuple[int, int],
+    as_json: bool,
+) -> None:
+    types = {event.id: event.type for event in events}
+    rows = [
+        {
+            "path": change.path,
+            "before": change.before,
+            "after": change.after,
+            "event": types[change.event_id],
+            "event_id": str(change.event_id),
+        }
+        for change in history.differences(stream, events, *between)
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows)
+
+
+def _print_events(events: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(events)
+        return
+    for event in events:
+        print_rows([{name: event[name] for name in ("version", "type", "recorded_at", "actor")}])
+        console.print(orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode())
