@@ -5,7 +5,7 @@ An order of somebody else is told apart from none at all by nobody: both are Not
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ from subgraphs.orders.refusals import (
 )
 from subgraphs.shared.auth import Role
 from subgraphs.shared.commands import Commands, Done
-from subgraphs.shared.errors import KeyReused, NotFound, VersionChanged
+from subgraphs.shared.errors import KeyReused, NotFound, Refusal, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.types import Receipt
 from subgraphs.shared.money import Money
@@ -106,6 +106,18 @@ class OrderHandlers:
         done = await self._commands.replayed(context, Order, **about)
         if done is not None:
             return await self._with_placement(done)
+        try:
+            return await self._place(context, wish, caller, about)
+        except Refusal:
+            # The same request, sent twice at once: the other one may have taken the cart meanwhile.
+            done = await self._commands.replayed(context, Order, **about)
+            if done is None:
+                raise
+            return await self._with_placement(done)
+
+    async def _place(
+        self, context: Context, wish: PlaceOrder, caller: str, about: Mapping[str, Any]
+    ) -> OrderDone:
         expected = Money.parse(
             wish.expected_amount, wish.expected_currency, path=["input", "expectedTotal", "amount"]
         )
