@@ -20,6 +20,7 @@ from graphql import (
     NameNode,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionSetNode,
     ValueNode,
     VariableNode,
@@ -67,9 +68,9 @@ class Normaliser:
         self.left = self.selections_max = selections_max
         self.helper = helper
 
-    def selection(self, node: SelectionSetNode, type_: str) -> Selection:
+    def selection(self, node: SelectionSetNode, type_: str, *, ordered: bool = False) -> Selection:
         """The normal form of a selection set on `type_`. Raises OperationTooLarge."""
-        result = Selection(type_)
+        result = Selection(type_, ordered=ordered)
         self._collect(node, type_, self.supergraph.possible_types(type_), result, ())
         return result
 
@@ -175,7 +176,8 @@ def normalise_operation(
     }
     normaliser = Normaliser(supergraph, supergraph.api_schema, fragments, selections_max)
     root = supergraph.roots[operation.operation.value]
-    selection = normaliser.selection(operation.selection_set, root)
+    ordered = operation.operation is OperationType.MUTATION
+    selection = normaliser.selection(operation.selection_set, root, ordered=ordered)
     for field in list(selection.fields.values()):
         if field.name in _INTROSPECTION or field.name == TYPENAME:
             del selection.fields[field.id]

@@ -17,6 +17,7 @@ from router.planner.normalise import find_operation, normalise_operation
 from router.planner.order import ordered
 from router.planner.passes import Request
 from router.planner.plan import (
+    Condition,
     Fetch,
     Flatten,
     OperationKind,
@@ -27,6 +28,7 @@ from router.planner.plan import (
 )
 from router.planner.query_graph import Node, QueryGraph
 from router.planner.selection import Selection
+from router.planner.serial import CONDITIONS_MAX, deciding_variable, given, root_fields
 from router.planner.text import Header, entity_fetch, root_fetch
 from router.supergraph import Supergraph
 
@@ -133,23 +135,39 @@ class Planning:
     def _query(self, selection: Selection) -> PlanNode | None:
         return self._stage(selection, self.graph.roots(selection.type))
 
-    def _mutation(self, selection: Selection) -> PlanNode | None:
-        """Root fields in document order; neighbours of one subgraph are one request there."""
+    def _mutation(self, selection: Selection, depth: int = 0) -> PlanNode | None:
+        """Root fields in document order, each with all that hangs on it before the next.
+
+        Neighbours of one subgraph are one request there, up to the first that needs more.
+        """
+        variable = deciding_variable(selection) if depth < CONDITIONS_MAX else None
+        if variable is not None:
+            yes, no = (
+                self._mutation(given(selection, variable, value), depth + 1)
+                for value in (True, False)
+            )
+            return Condition(variable, yes, no) if yes or no else None
         stages: list[tuple[Node, Selection]] = []
-        for field in selection.fields.values():
+        open_ = False
+        for fields in root_fields(selection):
             previous = stages[-1][0] if stages else None
             alone = Selection(selection.type)
-            alone.add(field)
+            for field in fields:
+                alone.add(field)
             node = self._root_for(alone, previous)
-            if node is not previous:
+            if node is not previous or not open_:
                 stages.append((node, Selection(selection.type)))
-            stages[-1][1].add(field)
+            stages[-1][1].add_all(alone)
+            draft = best_draft(self.graph, alone, (node,), self.config, self.clock)
+            open_ = len(draft.requests) == 1
         nodes: list[PlanNode] = []
         for node, stage in stages:
             planned = self._stage(stage, (node,))
             if planned is not None:
                 nodes += planned.nodes if isinstance(planned, Sequence) else (planned,)
-        return nodes[0] if len(nodes) == 1 else Sequence(tuple(nodes))
+        if len(nodes) < 2:
+            return nodes[0] if nodes else None
+        return Sequence(tuple(nodes))
 
     def _subscription(self, selection: Selection) -> PlanNode | None:
         planned = self._stage(selection, (self._root_for(selection, None),), always=True)

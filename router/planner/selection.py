@@ -83,12 +83,15 @@ class Field:
 
 
 class Selection:
-    """Fields on `type`, and casts by the name of the type cast to."""
+    """Fields on `type`, and casts by the name of the type cast to.
 
-    __slots__ = ("casts", "fields", "type")
+    In an `ordered` one, where the fields of a mutation are, none gives way to a later one.
+    """
 
-    def __init__(self, type_: str) -> None:
-        self.type = type_
+    __slots__ = ("casts", "fields", "ordered", "type")
+
+    def __init__(self, type_: str, *, ordered: bool = False) -> None:
+        self.type, self.ordered = type_, ordered
         self.fields: dict[FieldId, Field] = {}
         self.casts: dict[str, Selection] = {}
 
@@ -101,7 +104,8 @@ class Selection:
                 extra = tuple(one for one in field.conditions if one not in present.conditions)
                 field = field.copy(sub=conditioned(field.sub, extra))
         if present is None:
-            self._drop_stronger(field)
+            if not self.ordered:
+                self._drop_stronger(field)
             self.fields[field.id] = field
             return
         if present.sub is not None and field.sub is not None:

@@ -80,7 +80,7 @@ class _Printing:
         key = self._key(branch, plain)
         alias = f"{key}: " if key != field_.name else ""
         args = self._arguments(branch)
-        conditions = self.conditions(field_.conditions)
+        conditions, more = self.conditions(field_.conditions)
         text = f"{alias}{field_.name}{args}{conditions}{field_.directives}"
         if branch.tree is not None:
             lists = (LIST,) * branch.edge.shape.count("[")
@@ -90,6 +90,8 @@ class _Printing:
             rename = RenameKey(real, key, field_.key)
             if rename not in self.renames:
                 self.renames.append(rename)
+        for condition in more:
+            text = f"...{condition} {{ {text} }}"
         return text
 
     def _arguments(self, branch: Branch) -> str:
@@ -109,13 +111,19 @@ class _Printing:
         number = shapes.index(shape)
         return branch.field.key if number == 0 else f"_lonja{number}_{branch.field.key}"
 
-    def conditions(self, conditions: Conditions) -> str:
-        """Conditions as directives, with a blank before each."""
+    def conditions(self, conditions: Conditions) -> tuple[str, list[str]]:
+        """Conditions as directives, with a blank before each: on the field, and around it.
+
+        A field takes one @skip and one @include; fragments around it take the others.
+        """
         self.variables.update(variable for variable, _ in conditions)
-        return "".join(
-            f" @{'include' if wanted else 'skip'}(if: ${variable})"
-            for variable, wanted in conditions
-        )
+        own: dict[bool, str] = {}
+        around: list[str] = []
+        for variable, wanted in conditions:
+            text = f" @{'include' if wanted else 'skip'}(if: ${variable})"
+            if own.setdefault(wanted, text) != text:
+                around.append(text)
+        return "".join(own.values()), around
 
 
 def _printing(supergraph: Supergraph, step: Step) -> _Printing:
