@@ -24,7 +24,9 @@ def test_every_operation_has_a_right_plan(chunk: int) -> None:
     for seed in range(chunk * GRAPHS, (chunk + 1) * GRAPHS):
         random = Random(seed)
         result = compose(
-            random_subgraphs(random, count=random.randint(2, 4), types=random.randint(2, 5)).items()
+            random_subgraphs(
+                random, count=random.randint(2, 4), types=random.randint(2, 5), rich=bool(seed % 2)
+            ).items()
         )
         if result.supergraph_sdl is None:
             continue
