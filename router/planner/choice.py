@@ -415,6 +415,7 @@ class Choice:
         if len(self.fetches.steps) >= self.fetches_max:
             raise PlanTooLarge(self.fetches_max)
         step = self.fetches.new(node.subgraph, position.base_path, root_type, after)
+        step.under.add(position.conditions())
         self.paths.depth = max(self.paths.depth, step.wave)
         self.paths.used.add((step.subgraph, step.wave))
         self.paths.changed()

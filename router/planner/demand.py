@@ -26,7 +26,7 @@ def demands(graph: FetchGraph, requests: list[Request]) -> list[Demand]:
         own: set[Conditions] = set(wanted.get(step.id, frozenset()))
         for tree in step.trees.values():
             own.update(_of_tree(tree))
-        demand = _simplified(own)
+        demand = _simplified(_both(own, step.under))
         wanted[step.id] = demand
         for before in step.after:
             wanted[before.id] = wanted.get(before.id, frozenset()) | demand
@@ -34,6 +34,17 @@ def demands(graph: FetchGraph, requests: list[Request]) -> list[Demand]:
         _simplified(one for step in request.steps for one in wanted[step.id])
         for request in requests
     ]
+
+
+def _both(demand: Iterable[Conditions], under: Iterable[Conditions]) -> Iterable[Conditions]:
+    """What must hold for one of each; without `under` nothing more than the demand."""
+    places = list(_simplified(under)) or [()]
+    return {
+        tuple(sorted({*one, *place}))
+        for one in _simplified(demand)
+        for place in places
+        if not any((variable, not value) in place for variable, value in one)
+    }
 
 
 def _of_tree(tree: Tree) -> Iterable[Conditions]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from router.planner.plan import Path, SetTypename
 from router.planner.query_graph import Edge, Node
-from router.planner.selection import Field, FieldId
+from router.planner.selection import Conditions, Field, FieldId
 from router.supergraph.views import ContextArgument
 
 
@@ -134,7 +134,8 @@ class Step:
     `inputs` go by the type of the objects the representations are made of; without any the step
     is a root fetch, at `path` if that is not empty. `keys` are the keys among the inputs, as text.
     `trees` go by the type selected on.
-    `wave` is the number of steps, itself included, that run one after another up to it.
+    `wave` is the number of steps, itself included, that run one after another up to it. `under` are
+    the conditions of the fields on its path, several if it stands for several places.
     """
 
     id: int
@@ -148,6 +149,7 @@ class Step:
     context: list[ContextInput] = field(default_factory=list)
     after: set[Step] = field(default_factory=set)
     wave: int = 1
+    under: set[Conditions] = field(default_factory=set)
 
     def tree(self, node: Node) -> Tree:
         """The selection on the type of `node` at the step's own place."""
@@ -220,6 +222,7 @@ class FetchGraph:
     def replace(self, gone: Step, kept: Step) -> None:
         """Let everything that waits for `gone` wait for `kept`; drop `gone`."""
         del self.steps[gone.id]
+        kept.under |= gone.under
         kept.after |= gone.after
         kept.after.discard(kept)
         kept.after.discard(gone)

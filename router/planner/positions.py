@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from router.planner.fetch_graph import Step, Tree
 from router.planner.plan import LIST, Path, TypeFilter
 from router.planner.query_graph import Edge, Node
-from router.planner.selection import Field, FieldId, Selection
+from router.planner.selection import Conditions, Field, FieldId, Selection
 from router.supergraph import Supergraph
 
 
@@ -118,6 +118,15 @@ class Position:
         self.version = -1
         self.near: tuple[Node, ...] = ()
         self.allowed: frozenset[str] | None = None
+
+    def conditions(self) -> Conditions:
+        """The conditions of the fields that lead here."""
+        found: set[tuple[str, bool]] = set()
+        above: Position | None = self
+        while above is not None:
+            found.update(above.field.conditions if above.field else ())
+            above = above.parent
+        return tuple(sorted(found))
 
     def is_cast_of(self, types: frozenset[str]) -> bool:
         """Whether this is a cast from the position of objects of one of these types."""
