@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from lonja.errors import NoDatabase
+from lonja.errors import DataDirectoryUnusable, NoDatabase
 from lonja.postgres import EmbeddedPostgres, create_database, running_conninfo
 from lonja.settings import Settings
 
@@ -21,6 +21,16 @@ def postgres_dir(settings: Settings) -> Path:
 def database_name(service: str) -> str:
     """The name of a service's database, and of the role that owns it."""
     return f"lonja_{service}"
+
+
+def make_data_dir(data_dir: Path) -> None:
+    """Make the data directory unless it is there. Raises DataDirectoryUnusable."""
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+    except OSError as error:
+        raise DataDirectoryUnusable(
+            f"data directory {data_dir} cannot be made ({error.strerror}): give another --data-dir"
+        ) from None
 
 
 @contextmanager
@@ -36,7 +46,7 @@ def own_server(
     if settings.database_url:
         yield _on_configured(settings, services)
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+    make_data_dir(settings.data_dir)
     with EmbeddedPostgres(postgres_dir(settings), throwaway=throwaway) as server:
         yield _on_embedded(server.conninfo("postgres"), services)
 
@@ -77,12 +87,16 @@ def _on_configured(settings: Settings, services: Iterable[str]) -> dict[str, str
         except psycopg.errors.InsufficientPrivilege as error:
             raise NoDatabase(
                 f"the role of LONJA_DATABASE_URL may not create database {name} "
-                f"({str(error).strip()}): give it CREATEDB, or create the database yourself"
+                f"({_first_line(error)}): give it CREATEDB, or create the database yourself"
             ) from None
         except psycopg.Error as error:
             raise NoDatabase(
-                f"PostgreSQL cannot be used for {service}: {str(error).strip()}. "
-                "Check LONJA_DATABASE_URL and that the server is up"
+                f"PostgreSQL cannot be used for {service} ({_first_line(error)}): "
+                "check LONJA_DATABASE_URL and that the server is up"
             ) from None
         found[service] = psycopg.conninfo.make_conninfo(settings.database_url, dbname=name)
     return found
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).strip().partition("\n")[0]

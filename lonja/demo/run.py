@@ -35,6 +35,12 @@ class NotEmpty(LonjaError):
     code = "NOT_EMPTY"
 
 
+class NoBaskets(LonjaError):
+    """The data end before the slice begins."""
+
+    code = "NO_BASKETS"
+
+
 @contextmanager
 def demo_data_dir(data_dir: Path | None) -> Iterator[Path]:
     """`data_dir`, or a folder that is gone afterwards."""
@@ -77,7 +83,10 @@ async def replay_baskets(
     offset: int = 0,
     quiet: bool = False,
 ) -> Account:
-    """Replay into a running shop and take the account. Raises NotEmpty, RequestFailed."""
+    """Replay into a running shop and take the account.
+
+    Raises NotEmpty, NoBaskets, RequestFailed.
+    """
     if await shop.services["orders"].store.head():
         raise NotEmpty(
             "this shop has sold before, so its books would not match the baskets: "
@@ -86,6 +95,10 @@ async def replay_baskets(
     with dataset.connect() as connection:
         dataset.select_slice(connection, baskets=baskets, offset=offset)
         chosen, catalogue = dataset.read_baskets(connection), dataset.read_catalogue(connection)
+    if not chosen:
+        raise NoBaskets(
+            f"there are no baskets from number {offset + 1:,} on: give a smaller --offset"
+        )
     client = Client(shop.url, connections_max=BASKETS_AT_ONCE_MAX * 2)
     staff = (STAFF_EMAIL, settings.users.bootstrap_admin_password.get_secret_value())
     try:

@@ -180,6 +180,27 @@ def test_a_port_in_use_is_refused_before_anything_is_begun(tmp_path: Path) -> No
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "nowhere.invalid"])
+def test_a_host_that_is_not_here(tmp_path: Path, host: str) -> None:
+    said = refused("up", "--data-dir", tmp_path / "new", "--host", host)
+    assert f"{host} is no address of this machine" in said
+
+
+def test_a_data_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/lonja")):
+        said = refused("up", "--data-dir", place, "--port", str(_free_port()))
+        assert said.startswith(f"data directory {place} cannot be made (")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_binaries_that_are_not_where_they_should_be(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    result = invoked("doctor", "--data-dir", data_dir, LONJA_POSTGRES_BIN=str(tmp_path))
+    assert result.exit_code == 1
+    assert "LONJA_POSTGRES_BIN is" in result.stdout
+
+
 def test_a_secret_that_is_too_short(tmp_path: Path) -> None:
     result = invoked("doctor", "--data-dir", tmp_path, LONJA_INTERNAL_SECRET="short")
     assert result.exit_code == 1

@@ -82,8 +82,11 @@ def test_the_server_ends_when_its_owner_is_killed(data_dir: Path) -> None:
     while _alive(server):
         assert time.monotonic() < deadline, "the server outlived its owner"
         time.sleep(0.02)
+    left = running_socket_dir(data_dir)
+    assert left.is_dir()
     with EmbeddedPostgres(data_dir, durable=False) as again:
         assert again.running()
+        assert not left.exists(), "the killed owner's folder is still there"
 
 
 def test_a_foreign_directory_is_left_alone(data_dir: Path) -> None:
@@ -118,6 +121,11 @@ def test_a_directory_the_account_cannot_enter_is_named() -> None:
         pytest.raises(DataDirectoryUnusable, match=f"cannot enter {closed}"),
     ):
         EmbeddedPostgres(Path(closed) / "postgres").start()
+
+
+def running_socket_dir(data_dir: Path) -> Path:
+    """Where the last owner's socket was."""
+    return Path((data_dir / "owner.lock").read_text().splitlines()[1])
 
 
 def _alive(pid: int) -> bool:
