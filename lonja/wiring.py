@@ -6,6 +6,7 @@ service gets feeds, the router gets transports.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,8 @@ from subgraphs.shared.auth import feed_authorization
 from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.users.app import UsersService
 
+CATCH_UP_SECONDS_MAX = 5.0
+"""How long a start waits for the services to hear what the others appended before."""
 TOKEN_ISSUER = TOKEN_AUDIENCE = "lonja"
 
 AnyService = Service[Any]
@@ -95,7 +98,25 @@ async def all_services(
     async with AsyncExitStack() as stack:
         for service in services.values():
             await stack.enter_async_context(service)
+        await _hear_each_other(services)
         yield services
+
+
+async def _hear_each_other(services: Mapping[str, AnyService]) -> None:
+    """Let reactors come to where the logs are now, for a while: the first order needs the shipping
+    rates that another service has just made.
+    """
+    heads = {name: await service.store.head() for name, service in services.items()}
+    await asyncio.gather(
+        *(
+            service.reactor_runner.wait_for(
+                source, heads[source], CATCH_UP_SECONDS_MAX, names=[reactor.name]
+            )
+            for service in services.values()
+            for reactor in service.reactors
+            if (source := reactor.source or service.name) in heads
+        )
+    )
 
 
 def one_service(name: str, settings: Settings, conninfo: str) -> AnyService:

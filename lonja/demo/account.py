@@ -96,11 +96,13 @@ async def take_account(
     memory: PeakMemory,
 ) -> Account:
     """Wait until no order is under way, then ask and compare. Raises RequestFailed."""
-    await _settle(client, token)
+    await _settle(shop, client, token)
     seconds = time.perf_counter() - started
-    orders = {node["id"]: node async for node in _nodes(client, token, "orders")}
-    stock = [node async for node in _nodes(client, token, "stockItems")]
-    totals = (await client.ask(operations.ORDER_TOTALS, token=token))["orderTotals"]
+    seen = await _positions(shop)
+    orders = {node["id"]: node async for node in _nodes(client, token, "orders", seen)}
+    stock = [node async for node in _nodes(client, token, "stockItems", seen)]
+    answer = await client.ask(operations.ORDER_TOTALS, token=token, read_position=seen)
+    totals = answer["orderTotals"]
     by_basket = {outcome.basket_id: orders.get(outcome.order_id or "") for outcome in outcomes}
     confirmed = [
         basket for basket, order in by_basket.items() if order and order["status"] == "COMPLETED"
@@ -238,25 +240,33 @@ async def _rebuild_check(shop: RunningShop) -> Check:
     return Check(what, found.differences, 0)
 
 
-async def _settle(client: Client, token: str) -> None:
+async def _positions(shop: RunningShop) -> str:
+    """Where every log ends now, as a client asks to see it."""
+    return ",".join(
+        [s.store.receipt(await s.store.head()) for s in shop.services.values()],
+    )
+
+
+async def _settle(shop: RunningShop, client: Client, token: str) -> None:
     """Return when every order is in a final state, or nothing has moved for long."""
     before, deadline = None, time.monotonic() + SETTLE_SECONDS_MAX
     while time.monotonic() < deadline:
-        data = await client.ask(operations.ORDER_TOTALS, token=token)
+        seen = await _positions(shop)
+        data = await client.ask(operations.ORDER_TOTALS, token=token, read_position=seen)
         now = {row["status"]: row["count"] for row in data["orderTotals"]["byStatus"]}
         if not any(count for status, count in now.items() if status not in FINAL):
             break
         if now != before:
             before, deadline = now, time.monotonic() + SETTLE_SECONDS_MAX
         await asyncio.sleep(SETTLE_POLL_SECONDS)
-    await _mail_sent(client, token, deadline)
+    await _mail_sent(shop, client, token, deadline)
 
 
-async def _mail_sent(client: Client, token: str, deadline: float) -> None:
+async def _mail_sent(shop: RunningShop, client: Client, token: str, deadline: float) -> None:
     """Confirmations are sent a little after their orders are confirmed."""
     while time.monotonic() < deadline:
         pending = 0
-        async for order in _nodes(client, token, "orders"):
+        async for order in _nodes(client, token, "orders", await _positions(shop)):
             pending += any(note["state"] == "QUEUED" for note in order["notifications"])
             missing = order["status"] == "COMPLETED" and not order["notifications"]
             pending += missing
@@ -285,11 +295,14 @@ PAGES = {"orders": operations.ORDERS_PAGE, "stockItems": operations.STOCK_PAGE}
 PAGES_MAX = 100_000
 
 
-async def _nodes(client: Client, token: str, field: str) -> AsyncIterator[dict[str, Any]]:
-    """Every node of a list, page by page."""
+async def _nodes(
+    client: Client, token: str, field: str, seen: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Every node of a list, page by page, with all that happened up to the positions `seen`."""
     after = None
     for _ in range(PAGES_MAX):
-        page = (await client.ask(PAGES[field], {"after": after}, token=token))[field]
+        data = await client.ask(PAGES[field], {"after": after}, token=token, read_position=seen)
+        page = data[field]
         for edge in page["edges"]:
             yield edge["node"]
         if not page["pageInfo"]["hasNextPage"]:
