@@ -43,11 +43,17 @@ class RequestContext(Generic[R]):
     operator: Operator | None = None
     _loaders: dict[Hashable, Any] = field(default_factory=dict)
 
-    def metadata(self, *, reason: str | None = None, command_id: str | None = None) -> Metadata:
-        """Who, why and where from, for the events of one command of this request."""
+    def metadata(self, *, reason: str | None = None, on_behalf_of: str | None = None) -> Metadata:
+        """Who, why and where from, for the events of one command of this request.
+
+        `on_behalf_of` is whose thing it is: kept where that is somebody else than the caller.
+        """
+        actor = self.actor
+        if on_behalf_of is not None and on_behalf_of != actor.id:
+            actor = Actor(actor.kind, actor.id, on_behalf_of)
         return Metadata(
-            actor=self.actor,
-            command_id=command_id or new_id("cmd"),
+            actor=actor,
+            command_id=new_id("cmd"),
             correlation_id=self.correlation_id,
             reason=reason,
             occurred_at=self.clock(),
@@ -93,7 +99,7 @@ class RequestContext(Generic[R]):
         return cast("DataLoader[K, V | None]", found)
 
     def _client(self) -> Client | None:
-        ip, agent = self._header("x-client-ip"), self._header("user-agent")
+        ip, agent = self._header("x-client-ip"), self._header("x-client-agent")
         return Client(ip, agent) if ip or agent else None
 
     def _header(self, name: str) -> str | None:

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 import psycopg
 import structlog
 from graphql import (
@@ -19,8 +20,11 @@ from graphql import (
     GraphQLError,
     GraphQLSchema,
     OperationType,
+    StringValueNode,
+    ValidationRule,
     execute,
     parse,
+    specified_rules,
     validate,
 )
 from graphql.utilities import get_operation_ast
@@ -39,7 +43,20 @@ DOCUMENT_TOKENS_MAX = 20_000
 UNAVAILABLE = (StoreUnavailable, StoreOverloaded, psycopg.OperationalError)
 """An outage, not a bug: the same request may work later."""
 
+NUL_REFUSED = "a text holds U+0000, which none here may: nothing could store it or find it"
+
 Prepared = DocumentNode | list[GraphQLError]
+
+
+class NoNulRule(ValidationRule):
+    """PostgreSQL's texts cannot hold U+0000: no argument gets as far as a log or a statement."""
+
+    def enter_string_value(self, node: StringValueNode, *_: Any) -> None:
+        if "\0" in node.value:
+            self.report_error(GraphQLError(NUL_REFUSED, node))
+
+
+RULES = (*specified_rules, NoNulRule)
 
 
 class Executor:
@@ -81,6 +98,8 @@ class Executor:
         prepared = self.prepare(query)
         if isinstance(prepared, list):
             return {"errors": [error.formatted for error in prepared]}
+        if variables and _has_nul(variables):
+            return {"errors": [{"message": NUL_REFUSED, "extensions": {"code": "BAD_REQUEST"}}]}
         result = execute(
             self._schema,
             prepared,
@@ -104,7 +123,24 @@ class Executor:
             document = parse(query, no_location=False, max_tokens=DOCUMENT_TOKENS_MAX)
         except GraphQLError as error:
             return [error]
-        return validate(self._schema, document) or document
+        return validate(self._schema, document, RULES) or document
+
+
+def _has_nul(variables: Mapping[str, Any]) -> bool:
+    """Whether a text in the variables holds U+0000; most have none, which their JSON tells."""
+    return b"\\u0000" in orjson.dumps(variables, default=str) and _holds_nul(variables)
+
+
+def _holds_nul(value: Any) -> bool:
+    match value:
+        case str():
+            return "\0" in value
+        case Mapping():
+            return any(_holds_nul(part) for pair in value.items() for part in pair)
+        case list() | tuple():
+            return any(_holds_nul(item) for item in value)
+        case _:
+            return False
 
 
 def _own(variables: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, cast
 
 import strawberry
+from strawberry.schema.types.base_scalars import DateTimeDefinition
 from strawberry.types.scalar import ScalarDefinition
 
 from subgraphs.shared.graphql.types import CountryCode, CurrencyCode, DecimalString
@@ -13,6 +16,7 @@ from subgraphs.shared.graphql.types import CountryCode, CurrencyCode, DecimalStr
 _DECIMAL = re.compile(r"-?[0-9]{1,16}(\.[0-9]{1,8})?\Z")
 _CURRENCY = re.compile(r"[A-Z]{3}\Z")
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
+_ISO_DATETIME = cast("Callable[[object], object]", DateTimeDefinition.parse_value)
 
 
 def _parse_decimal(value: Any) -> DecimalString:
@@ -23,6 +27,13 @@ def _parse_decimal(value: Any) -> DecimalString:
             f'{value!r} is not a Decimal: send a string like "10.50", never a floating-point number'
         )
     return DecimalString(value)
+
+
+def _parse_datetime(value: Any) -> datetime:
+    """A time without a zone is of UTC: it must not depend on where the database thinks it is."""
+    found = _ISO_DATETIME(value)
+    assert isinstance(found, datetime), f"{found!r} came of a DateTime"
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
 
 
 def _parse_currency(value: Any) -> CurrencyCode:
@@ -38,6 +49,12 @@ def _parse_country(value: Any) -> CountryCode:
 
 
 SCALARS: dict[object, ScalarDefinition] = {
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="A time of ISO 8601; of UTC where it names no zone.",
+        serialize=datetime.isoformat,
+        parse_value=_parse_datetime,
+    ),
     DecimalString: strawberry.scalar(
         name="Decimal",
         description="An exact decimal number, as a string.",

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 import strawberry
+from strawberry.exceptions import StrawberryInputCoercionError
 from structlog.testing import capture_logs
 
+from eventstore.event import Actor
+from subgraphs.shared.auth import Caller, Role
 from subgraphs.shared.errors import Forbidden, InvalidValue, NotFound, VersionChanged
 from subgraphs.shared.graphql import (
     Connection,
@@ -26,6 +29,7 @@ from subgraphs.shared.graphql import (
 )
 from subgraphs.shared.graphql.context import read_positions
 from subgraphs.shared.graphql.execution import Executor
+from subgraphs.shared.graphql.scalars import SCALARS
 
 Info = strawberry.Info[RequestContext["Things"], None]
 
@@ -96,6 +100,7 @@ class Mutation:
 
 SCHEMA = build_schema(query=Query, mutation=Mutation, types=[Parcel])
 EXECUTOR = Executor(SCHEMA)
+ENTITIES = "query ($r: [_Any!]!) { _entities(representations: $r) { __typename } }"
 
 
 def context(**changes: Any) -> RequestContext[Things]:
@@ -228,13 +233,49 @@ def test_the_schema_says_what_is_shared() -> None:
     assert "federation/v2.5" in sdl
 
 
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        (ENTITIES.replace("($r: [_Any!]!)", "").replace("$r", '[{id: "1\\u0000"}]'), {}),
+        (ENTITIES, {"r": [{"__typename": "Thing", "id": "1\0"}]}),
+    ],
+)
+async def test_no_text_with_a_nul_gets_to_a_resolver(query: str, variables: dict[str, Any]) -> None:
+    things = Things()
+    answer = await EXECUTOR.execute(query, variables, None, context(resources=things))
+    assert "data" not in answer
+    assert "U+0000" in answer["errors"][0]["message"]
+    assert things.asked == []
+
+
+async def test_a_backslash_before_u0000_is_text_as_any_other() -> None:
+    variables = {"r": [{"__typename": "Thing", "id": "7"}], "other": "\\u0000"}
+    assert "errors" not in await EXECUTOR.execute(ENTITIES, variables, None, context())
+
+
+def test_a_time_without_a_zone_is_of_utc() -> None:
+    parse = SCALARS[datetime].parse_value
+    assert parse is not None
+    assert parse("2026-01-01T12:00:00") == datetime(2026, 1, 1, 12, tzinfo=UTC)
+    assert parse("2026-01-01T12:00:00+02:00") == datetime(2026, 1, 1, 10, tzinfo=UTC)
+    with pytest.raises(StrawberryInputCoercionError, match="not a time"):
+        parse("not a time")
+
+
+def test_metadata_name_whose_thing_it_is_unless_it_is_the_callers() -> None:
+    caller = Caller("usr_1", frozenset({Role.STAFF}))
+    staff = context(caller=caller)
+    assert staff.metadata(on_behalf_of="usr_2").actor == Actor("staff", "usr_1", "usr_2")
+    assert staff.metadata(on_behalf_of="usr_1").actor == Actor("staff", "usr_1")
+
+
 def test_read_positions_take_the_highest_and_leave_rubbish_out() -> None:
     assert read_positions("orders:12, users:5,orders:7,x,y:z,:3,p:-1") == {"orders": 12, "users": 5}
     assert read_positions(None) == {}
 
 
 def test_metadata_name_the_caller_and_where_they_came_from() -> None:
-    headers = {"x-client-ip": "192.0.2.1", "user-agent": "a" * 500, "traceparent": "00-1-2-01"}
+    headers = {"x-client-ip": "192.0.2.1", "x-client-agent": "a" * 500, "traceparent": "00-1-2-01"}
     metadata = context(headers=headers).metadata(reason="because")
     assert metadata.actor.id == "anonymous"
     assert metadata.correlation_id == "cor_1"
