@@ -31,7 +31,7 @@ from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import InvalidValue, NotFound, Refusal, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.types import Receipt
-from subgraphs.shared.ids import is_id
+from subgraphs.shared.ids import check_id, is_id
 from subgraphs.shared.money import Money, exponent
 
 ACTS_FOR_OTHERS = (Role.STAFF, Role.ADMIN)
@@ -94,12 +94,13 @@ class CartHandlers:
         self, context: Context, currency: str, *, customer_id: str | None, idempotency_key: str
     ) -> Done[Cart]:
         """Open a cart, for oneself, or as staff for a customer. Raises UnknownCurrency, KeyReused,
-        Unauthenticated, Forbidden.
+        MalformedId, Unauthenticated, Forbidden.
         """
         caller = context.caller.require_user()
         owner = customer_id or caller
         if owner != caller:
             context.caller.require_role("open a cart for somebody else", *ACTS_FOR_OTHERS)
+            check_id(owner, "usr", path=["customerId"])
         exponent(currency)
         expires_at = context.clock() + self._ttl
 
@@ -117,6 +118,7 @@ class CartHandlers:
                 customer_id=owner, created_by=caller, currency=currency, expires_at=expires_at
             ),
             operation="createCart",
+            on_behalf_of=owner,
             idempotency_key=idempotency_key,
             body={"currency": currency, "customerId": owner},
             effects=expiry,
@@ -166,7 +168,7 @@ class CartHandlers:
             refusals = [why for _, why in refused]
             if not appends:
                 return CartChanged(cart, loaded.version, None, refusals)
-            metadata = context.metadata()
+            metadata = context.metadata(on_behalf_of=cart.customer_id)
             try:
                 appended = await self._store.append(appends, metadata=metadata)
             except WrongExpectedVersion as error:
@@ -182,7 +184,7 @@ class CartHandlers:
         self, context: Context, cart_id: str, named: WantedLine, *, expected_version: int | None
     ) -> Done[Cart]:
         """Raises NotFound, VariantUnnamed, UnknownVariant, LineNotFound, VersionChanged."""
-        await self._check(context, cart_id)
+        owner = await self._owner(context, cart_id)
         variant_id = named.variant_id
         if named.named and variant_id is None:
             skus = [named.named] if is_name(named.named) else []
@@ -197,6 +199,7 @@ class CartHandlers:
             cart_id,
             lambda cart: cart.remove_line(variant_id, now=context.clock()),
             expected_version=expected_version,
+            on_behalf_of=owner,
         )
 
     async def set_destination(
@@ -208,21 +211,23 @@ class CartHandlers:
         expected_version: int | None,
     ) -> Done[Cart]:
         """Raises NotFound, CartClosed, CartPastExpiry, VersionChanged."""
-        await self._check(context, cart_id)
+        owner = await self._owner(context, cart_id)
         return await self._commands.run(
             context,
             Cart,
             cart_id,
             lambda cart: cart.set_destination(destination, now=context.clock()),
             expected_version=expected_version,
+            on_behalf_of=owner,
         )
 
-    async def _check(self, context: Context, cart_id: str) -> None:
-        """Before anything is said of a cart, whether the caller may know of it."""
+    async def _owner(self, context: Context, cart_id: str) -> str:
+        """Whose cart it is, before anything is said of it to a caller who may not know of it."""
         context.caller.require_user()
         check_exists("cart", cart_id, "crt", path=["cartId"])
         cart, _ = await self._streams.load(Cart, cart_id)
         self._must_reach(context.caller, cart)
+        return cart.customer_id
 
     @staticmethod
     def _must_reach(caller: Caller, cart: Cart) -> None:

@@ -36,7 +36,7 @@ from subgraphs.orders.refusals import (
     UnknownShippingOption,
 )
 from subgraphs.shared.auth import Role
-from subgraphs.shared.commands import Commands, Done
+from subgraphs.shared.commands import Commands, Done, outcome_of
 from subgraphs.shared.errors import KeyReused, NotFound, Refusal, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.types import Receipt
@@ -163,6 +163,7 @@ class OrderHandlers:
                     ),
                     Timers().cancel_effect(wish.cart_id),
                 ],
+                on_behalf_of=cart.customer_id,
                 **about,
             )
         except WrongVersion as error:
@@ -191,8 +192,9 @@ class OrderHandlers:
         if owner is None or not context.caller.may_see(owner, *ACTS_FOR_OTHERS):
             raise NotFound("order", order_id, path=["orderId"])
         if expected_version is not None and version != expected_version:
-            replayed = await self._seen(context, "requestCancellation", order_id, reason,
-                                        idempotency_key)  # fmt: skip
+            replayed = await self._seen(
+                context, "requestCancellation", order_id, reason, idempotency_key
+            )
             if replayed is not None:
                 return replayed
             raise VersionChanged(order_id, expected_version, version)
@@ -204,6 +206,7 @@ class OrderHandlers:
             reason,
             operation="requestCancellation",
             idempotency_key=idempotency_key,
+            on_behalf_of=owner,
             order_version=expected_version,
         )
 
@@ -256,21 +259,24 @@ class OrderHandlers:
         *,
         operation: str,
         idempotency_key: str,
+        on_behalf_of: str | None = None,
         order_version: int | None = None,
     ) -> OrderDone:
         done = await self._seen(context, operation, order_id, reason, idempotency_key)
         if done is not None:
             return done
-        metadata = context.metadata(reason=reason)
+        metadata = context.metadata(reason=reason, on_behalf_of=on_behalf_of)
+        outcome = outcome_of(metadata.command_id, order_id)
+        idempotency = self._commands.idempotency(
+            context, idempotency_key, operation, {"orderId": order_id, "reason": reason}
+        )
         try:
             told = await self._process.tell(
                 order_id,
                 message,
                 metadata=metadata,
-                idempotency=self._commands.idempotency(
-                    context, idempotency_key, operation, {"orderId": order_id, "reason": reason}
-                ),
-                outcome=f"{metadata.command_id} {order_id}".encode(),
+                idempotency=idempotency,
+                outcome=outcome,
                 order_version=ANY if order_version is None else order_version,
             )
         except WrongVersion as error:
@@ -283,10 +289,8 @@ class OrderHandlers:
             appended = await self._store.append(
                 Append(order_id, ()),
                 metadata=metadata,
-                idempotency=self._commands.idempotency(
-                    context, idempotency_key, operation, {"orderId": order_id, "reason": reason}
-                ),
-                outcome=f"{metadata.command_id} {order_id}".encode(),
+                idempotency=idempotency,
+                outcome=outcome,
             )
         receipt = self._commands.receipt(appended, order_id, metadata.command_id)
         return OrderDone(loaded.state, loaded.version, told.state, receipt)

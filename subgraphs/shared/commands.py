@@ -74,14 +74,17 @@ class Commands:
         idempotency_key: str | None = None,
         body: Any = None,
         reason: str | None = None,
+        on_behalf_of: str | None = None,
         effects: Effects[S] | None = None,
     ) -> Done[S]:
         """Load, decide, append. Without `expected_version` a lost race is decided again.
 
         `operation` and `body` (the arguments) are what must be equal for a repeat of the key; the
-        key counts per caller. Raises what `decide` raises, VersionChanged, KeyReused, InvalidValue.
+        key counts per caller. `on_behalf_of` is whose thing it is, if it is somebody's.
+
+        Raises what `decide` raises, VersionChanged, KeyReused, InvalidValue.
         """
-        metadata = context.metadata(reason=reason)
+        metadata = context.metadata(reason=reason, on_behalf_of=on_behalf_of)
         idempotency = self.idempotency(context, idempotency_key, operation, body)
         try:
             executed = await self._streams.execute(
@@ -91,7 +94,7 @@ class Commands:
                 metadata=metadata,
                 expected_version=expected_version,
                 idempotency=idempotency,
-                outcome=_outcome(metadata.command_id, stream),
+                outcome=outcome_of(metadata.command_id, stream),
                 effects=effects,
             )
         except WrongExpectedVersion as error:
@@ -115,6 +118,7 @@ class Commands:
         idempotency_key: str | None = None,
         body: Any = None,
         reason: str | None = None,
+        on_behalf_of: str | None = None,
         effects: Sequence[Effect] = (),
         standing: Mapping[str, int] | None = None,
     ) -> Done[S]:
@@ -125,14 +129,14 @@ class Commands:
         WrongExpectedVersion and EffectRefused as they are (the caller knows what each stream and
         constraint means), KeyReused.
         """
-        metadata = context.metadata(reason=reason)
+        metadata = context.metadata(reason=reason, on_behalf_of=on_behalf_of)
         idempotency = self.idempotency(context, idempotency_key, operation, body)
         try:
             appended = await self._store.append(
                 appends,
                 metadata=metadata,
                 idempotency=idempotency,
-                outcome=_outcome(metadata.command_id, *states),
+                outcome=outcome_of(metadata.command_id, *states),
                 effects=effects,
             )
         except IdempotencyKeyReused as error:
@@ -198,7 +202,8 @@ class Commands:
         return Done(streams[0], states[0][0], receipt, states[1:])
 
 
-def _outcome(command_id: str, *streams: str) -> bytes:
+def outcome_of(command_id: str, *streams: str) -> bytes:
+    """What is kept with a key, and read again for the answer to its repeat."""
     return " ".join((command_id, *streams)).encode()
 
 

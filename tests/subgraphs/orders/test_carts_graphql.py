@@ -154,7 +154,10 @@ async def test_only_staff_grant_discounts(database: str) -> None:
         granted = await shop.send(SET_LINE, STAFF, **asked)
         assert granted["cart"]["total"] == money("24.67")
         [event] = await shop.it.events("cart.line_set")
-        assert event.metadata.actor.kind == "staff"
+        assert (event.metadata.actor.kind, event.metadata.actor.on_behalf_of) == ("staff", ANA)
+        await shop.send(SET_LINE, CUSTOMER, cart=cart["id"], sku="SILK", quantity=3)
+        [*_, own] = await shop.it.events("cart.line_set")
+        assert (own.metadata.actor.kind, own.metadata.actor.on_behalf_of) == ("user", None)
 
 
 async def test_aliases_set_lines_one_after_the_other(database: str) -> None:
@@ -232,6 +235,10 @@ async def test_staff_open_a_cart_for_a_customer(database: str) -> None:
             CREATE_CART, {"key": "k", "currency": "EUR", "customer": BOB}, **CUSTOMER
         )
         assert refused == ["FORBIDDEN"]
+        nobody = await shop.send(CREATE_CART, STAFF, key="l", currency="EUR", customer="Ana")
+        assert [error["code"] for error in nobody["userErrors"]] == ["MALFORMED_ID"]
+        [event] = await shop.it.events("cart.created")
+        assert event.metadata.actor.on_behalf_of == ANA
 
 
 async def test_a_line_is_removed_by_sku(database: str) -> None:

@@ -236,6 +236,8 @@ async def test_somebody_elses_cart_is_as_unknown_and_staff_may_order_it(database
         assert not payload["userErrors"]
         page = await shop.page(payload["order"]["id"])
         assert page["customer"] == {"id": ANA}
+        [placed] = await shop.it.events("order.placed")
+        assert placed.metadata.actor.on_behalf_of == ANA
 
 
 async def test_shipping_is_priced_by_the_rates_that_shipping_publishes(database: str) -> None:
@@ -487,6 +489,8 @@ async def test_only_the_customer_and_staff_may_cancel(database: str) -> None:
         empty = await shop.send(CANCEL, CUSTOMER, order=order, reason=" ", key="e")
         assert codes(empty) == ["INVALID_INPUT"]
         assert not codes(await cancel(shop, order, by=STAFF))
+        [asked] = await shop.it.events("placement.cancellation_started")
+        assert asked.metadata.actor.on_behalf_of == ANA
 
 
 async def test_the_customers_time_at_the_bank_runs_out(database: str) -> None:
