@@ -32,6 +32,9 @@ class Tree:
         if branch is None:
             branch = Branch(field_, edge, Tree(edge.target) if edge.target else None)
             self.fields[field_.id] = branch
+            if branch.tree is not None and not field_.helper and not branch.tree.node.fake:
+                # The graph may promise an interface where this subgraph has one type of it.
+                branch.tree.typename = branch.tree.node.graph.is_abstract(field_.type)
         elif branch.field.helper and not field_.helper:
             branch.field = field_
         return branch

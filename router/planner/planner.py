@@ -8,7 +8,6 @@ from collections.abc import Callable
 from graphql import DocumentNode, OperationDefinitionNode, print_ast
 
 from router.planner.cache import PlanCache
-from router.planner.choice import Choice
 from router.planner.config import PlannerConfig
 from router.planner.demand import ALWAYS, demands, guarded
 from router.planner.errors import Unreachable
@@ -179,21 +178,29 @@ class Planning:
         return Subscription(primary, rest[0] if len(rest) == 1 else Sequence(tuple(rest)))
 
     def _root_for(self, selection: Selection, preferred: Node | None) -> Node:
-        """The root node of the one subgraph that is asked for these root fields."""
+        """The root node of the one subgraph that is asked for these root fields.
+
+        Of several the one that needs fewest steps and requests, `preferred` among equals.
+        """
         names = [field.name for field in selection.fields.values()]
         nodes = [
             node
             for node in self.graph.roots(selection.type)
             if all(node.edges[name] is not None for name in names)
         ]
-        nodes.sort(key=lambda node: node is not preferred)
+        best: tuple[tuple[int, int, bool], Node] | None = None
         for node in nodes:
             try:
-                Choice(self.graph, selection.type, (node,), self.config.fetches_max).run(selection)
+                draft = best_draft(self.graph, selection, (node,), self.config, self.clock)
             except Unreachable:
                 continue
-            return node
-        raise Unreachable(selection.type, names[0], "")
+            depth, requests, _ = draft.cost
+            rank = (depth, requests, node is not preferred)
+            if best is None or rank < best[0]:
+                best = rank, node
+        if best is None:
+            raise Unreachable(selection.type, names[0], "")
+        return best[1]
 
     def _stage(
         self, selection: Selection, roots: tuple[Node, ...], *, always: bool = False

@@ -292,3 +292,26 @@ def test_an_interface_object_does_not_hide_a_type_that_is_known() -> None:
     plan = planned(supergraph, "{ vehicles { ... on Car { service } } }")
     assert [fetch.subgraph for fetch in plan.fetches()] == ["registry", "tracking", "garage"]
     assert "__typename" not in plan.fetches()[1].operation
+
+
+def test_a_type_is_asked_for_where_only_the_graph_has_a_choice_of_them() -> None:
+    supergraph = composed(
+        a="type Query { pet: Cat @shareable } type Cat { name: String @shareable tail: Int }",
+        b="type Query { pet: Pet @shareable } union Pet = Cat | Dog"
+        " type Cat { name: String @shareable } type Dog { name: String }",
+    )
+    plan = planned(supergraph, "{ pet { kind: __typename ... on Cat { tail } } }")
+    assert [fetch.operation for fetch in plan.fetches()] == [
+        "{ pet { __typename tail kind: __typename } }"
+    ]
+
+
+def test_a_shared_mutation_runs_where_it_needs_fewest_requests() -> None:
+    supergraph = composed(
+        a='type Mutation { add: T @shareable } type Query { a: Int } type T @key(fields: "id")'
+        " { id: ID! }",
+        b="type Mutation { add: T @shareable } type Query { b: Int }"
+        ' type T @key(fields: "id") { id: ID! name: String }',
+    )
+    plan = planned(supergraph, "mutation { add { id name } }")
+    assert [fetch.subgraph for fetch in plan.fetches()] == ["b"]
