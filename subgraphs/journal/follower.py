@@ -17,7 +17,7 @@ import psycopg
 import structlog
 
 from eventstore import EventStoreError, Feed, FeedEvent
-from subgraphs.journal.redaction import redact
+from subgraphs.journal.redaction import redact, without_nul
 
 log = structlog.get_logger("subgraphs.journal")
 
@@ -204,7 +204,7 @@ def _row(service: str, event: FeedEvent) -> dict[str, Any]:
         "actor_id": metadata.actor.id,
         "on_behalf_of": metadata.actor.on_behalf_of,
         "ip": metadata.client.ip if metadata.client else None,
-        "reason": metadata.reason,
+        "reason": metadata.reason and without_nul(metadata.reason),
         "command_id": metadata.command_id,
         "correlation_id": metadata.correlation_id,
         "causation_id": metadata.causation_id,

@@ -84,7 +84,10 @@ class JournalReads:
         return found
 
     async def causes(self, event_id: str) -> list[dict[str, Any]]:
-        """The event's causes and itself, the first cause first; at most CHAIN_MAX."""
+        """The event's causes and itself, the first cause first; at most CHAIN_MAX.
+
+        Causes are found by the index of ids; one that is a command's id ends the chain.
+        """
         return await self._reads.fetch(
             """
             WITH RECURSIVE chain AS (
@@ -92,7 +95,9 @@ class JournalReads:
                 WHERE id = %(id)s::uuid
                 UNION ALL
                 SELECT events.*, distance + 1 FROM chain
-                JOIN public.journal_events AS events ON events.id::text = chain.causation_id
+                JOIN public.journal_events AS events ON events.id = CASE
+                    WHEN chain.causation_id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                    THEN chain.causation_id::uuid END
                 WHERE distance < %(most)s
             )
             SELECT * FROM chain ORDER BY distance DESC

@@ -116,6 +116,8 @@ class Historic(Node):
         page = read_page(first, after, BY_VERSION)
         loader = info.context.loader(_histories(info, page), variant=(first, after))
         rows = await loader.load(str(self.id)) or []
+        if not is_auditor(info):
+            rows = [_without_address(row, info.context.caller.user_id) for row in rows]
         return Connection[RecordedEvent].of(rows, page, BY_VERSION, RecordedEvent.of)
 
 
@@ -228,6 +230,11 @@ async def load_event(info: Info, event_id: str) -> RecordedEvent | None:
         return None
     row = await info.context.loader(info.context.resources.reads.events).load(key)
     return None if row is None else RecordedEvent.of(row)
+
+
+def _without_address(row: Row, user_id: str | None) -> Row:
+    """Where others acted from is for auditors: staff keep their addresses to themselves."""
+    return row if row["actor_id"] == user_id else {**row, "ip": None}
 
 
 def _actor(row: Row) -> Actor:

@@ -30,6 +30,12 @@ def test_each_secret_field(name: str) -> None:
     assert (json.loads(data), redacted) == ({name: None}, [name])
 
 
+def test_u0000_does_not_reach_a_database_that_cannot_hold_it() -> None:
+    data, redacted = redact(json.dumps({"a": "x\0y", "b": ["\0", "\\u0000"]}).encode())
+    assert json.loads(data) == {"a": "x\ufffdy", "b": ["\ufffd", "\\u0000"]}
+    assert redacted == ["a", "b.0"]
+
+
 def test_large_numbers_and_text_stay_as_they_are() -> None:
     payload = '{"n":9007199254740993,"t":"Núñez \\"quoted\\""}'
     data, redacted = redact(payload.encode())
