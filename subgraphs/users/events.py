@@ -141,7 +141,7 @@ class SessionRefreshed(Event, frozen=True):
 
 @event_type("session.revoked", public=False)
 class SessionRevoked(Event, frozen=True):
-    """`reason` is signed_out, signed_out_everywhere or token_reused."""
+    """`reason` is signed_out, signed_out_everywhere, password_changed or token_reused."""
 
     session_id: str
     user_id: str

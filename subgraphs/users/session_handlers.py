@@ -22,6 +22,9 @@ from subgraphs.users.sessions import RefreshToken, Session, SessionOver
 from subgraphs.users.sign_in import SignInGuard, SignInPolicy, SignInRefused
 from subgraphs.users.tokens import AccessToken, SigningKeys
 
+RECENT_EVENTS = 200
+"""Sign-ins and failures of an address that the read model of sessions is never behind by."""
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
@@ -116,7 +119,7 @@ class SessionHandlers:
             lambda user: user.change_password(),
             effects=lambda *_: [store_password(user_id, password_hash)],
         )
-        others = set(await self._reads.sessions_of(user_id)) - {context.caller.session_id}
+        others = await self._sessions_of(user_id, user.email) - {context.caller.session_id}
         await self._revoke(context, others, "password_changed")
         return done
 
@@ -177,10 +180,25 @@ class SessionHandlers:
         if context.caller.session_id is not None:
             ids = [context.caller.session_id]
         if all_devices:
-            ids = list({*ids, *await self._reads.sessions_of(user_id)})
+            user, _ = await self._users.load(user_id)
+            ids = list({*ids, *await self._sessions_of(user_id, user.email)})
         reason = "signed_out_everywhere" if all_devices else "signed_out"
         await self._revoke(context, ids, reason)
         return await self._users.load(user_id)
+
+    async def _sessions_of(self, user_id: str, email: str) -> set[str]:
+        """The user's sessions: those of the read model, and the latest of the log, which it may not
+        show yet.
+        """
+        latest = await self._store.read_stream(
+            guard_stream(email), limit=RECENT_EVENTS, backwards=True
+        )
+        recent = {
+            recorded.event.session_id
+            for recorded in latest
+            if isinstance(recorded.event, SignedIn) and recorded.event.user_id == user_id
+        }
+        return recent | set(await self._reads.sessions_of(user_id))
 
     async def _revoke(self, context: Context, ids: Iterable[str], reason: str) -> None:
         for session_id in sorted(ids):
