@@ -61,6 +61,8 @@ class Poster:
                 connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise PostFailed(f"{type(error).__name__}: {error}") from error
+        except ValueError as error:  # a name that cannot be encoded, a port out of range
+            raise PostFailed(f"{type(error).__name__}: {error}", for_good=True) from error
         if not 200 <= response.status < 300:
             raise PostFailed(f"status {response.status}", for_good=response.status == 410)
         return response.status

@@ -57,17 +57,8 @@ class Webhook:
         """Decide. Raises InvalidValue. `insecure` allows plain HTTP, for machines of one's own."""
         if self.url:
             return []
-        parts = urlsplit(url)
         schemes = ("https", "http") if insecure else ("https",)
-        if (
-            len(url) > URL_CHARACTERS_MAX
-            or parts.scheme not in schemes
-            or not parts.hostname
-            or parts.username
-            or not url.isascii()
-            or not url.isprintable()
-            or " " in url
-        ):
+        if not _usable(url, schemes):
             raise InvalidValue(
                 f"a webhook's url is {' or '.join(schemes)}, with a host and without a password",
                 path=["url"],
@@ -138,6 +129,22 @@ class WebhookDelivery:
                 return replace(self, attempts=event.attempt, done=event.retry_at is None)
             case _:
                 return self
+
+
+def _usable(url: str, schemes: Sequence[str]) -> bool:
+    """Whether a POST can be sent there."""
+    if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
 
 
 def new_secret() -> str:
