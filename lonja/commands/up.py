@@ -69,7 +69,7 @@ async def _up(settings: Settings, conninfos: dict[str, str], port: int, baskets:
             staff = settings.users
             click.echo(f"\nSign in as {staff.bootstrap_admin_email} with the password ", nl=False)
             click.echo(staff.bootstrap_admin_password.get_secret_value())
-        click.echo(f"GraphiQL and the endpoint: {shop.url}   (Ctrl-C stops)")
+        click.echo(f"Explorer and endpoint: {shop.url}   (Ctrl-C stops)")
         await stop.wait()
 
 

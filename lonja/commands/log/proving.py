@@ -195,8 +195,7 @@ def _verified(
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Bars with what is left to wait, on a terminal."""
-    """Makes a progress function for each service."""
+    """Makes a progress function for each service: bars with what is left to wait, on a terminal."""
     terminal = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     hidden = quiet or not terminal.is_terminal
