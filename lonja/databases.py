@@ -69,7 +69,7 @@ def _on_embedded(conninfo: str, services: Iterable[str]) -> dict[str, str]:
     found = {}
     for service in services:
         name = database_name(service)
-        create_database(conninfo, name, owner=name)
+        create_database(conninfo, name, owner=name, by_files=True)
         found[service] = psycopg.conninfo.make_conninfo(conninfo, dbname=name, user=name)
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 DATA_DIR = click.option(
@@ -45,4 +46,6 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, right: Sequence[str] = ()) 
 
 
 def _shown(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return escape(str(value))

@@ -124,8 +124,9 @@ class Operations:
         crew: Source | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         append: Callable[[Append, Metadata], Awaitable[object]] | None = None,
+        source: StoreLog | None = None,
     ) -> None:
-        self.store, self.log = store, StoreLog(store)
+        self.store, self.log = store, StoreLog(store) if source is None else source
         self.conninfo = store.conninfo if conninfo is None else conninfo
         self.declared = Declared(projections)
         self._reactors, self._crew, self._clock = frozenset(reactors), crew, clock

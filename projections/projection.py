@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import psycopg
+from eventsourcing.utils import get_topic
 
 from eventstore.event import Event, Recorded
 from projections.errors import InvalidProjection
@@ -36,7 +37,8 @@ class Projection:
 
     name: ClassVar[str] = ""
     version: ClassVar[int] = 1
-    handles: ClassVar[tuple[type[Event], ...]] = ()
+    handles: ClassVar[tuple[type[Any] | str, ...]] = ()
+    """Event classes: of ours, or of an `eventsourcing` application (its topics will do as well)."""
     tables: ClassVar[str] = ""
     parallel: ClassVar[bool] = False
     """Whether events of different streams may be applied at the same time, by several workers: no
@@ -72,12 +74,24 @@ class Projection:
     @property
     def types(self) -> frozenset[str]:
         """The names of the event types it handles."""
-        return frozenset(handled.TYPE for handled in self.handles)
+        return frozenset(map(type_name, self.handles))
 
     @property
     def shape(self) -> str:
         """A digest of the declared tables, blind to white space: it tells when they changed."""
         return hashlib.sha256(" ".join(self.tables.split()).encode()).hexdigest()
+
+
+def type_name(handled: type[Any] | str) -> str:
+    """The name that events of this class are stored under: the topic, for one of a library's
+    aggregate. Empty if the class has none.
+    """
+    if isinstance(handled, str):
+        return handled
+    if issubclass(handled, Event):
+        return handled.TYPE
+    fields = {name for each in handled.__mro__ for name in getattr(each, "__annotations__", ())}
+    return get_topic(handled) if {"originator_id", "originator_version"} <= fields else ""
 
 
 def check(projection: Projection) -> None:
@@ -93,9 +107,8 @@ def check(projection: Projection) -> None:
     if not projection.handles:
         raise InvalidProjection(name, "it declares no handled event types in `handles`")
     for handled in projection.handles:
-        if not handled.TYPE:
-            raise InvalidProjection(
-                name, f"{handled.__name__} in `handles` has no type name: use @event_type"
-            )
+        if not type_name(handled):
+            named = getattr(handled, "__name__", repr(handled))
+            raise InvalidProjection(name, f"{named} in `handles` has no type name: use @event_type")
     if not projection.tables.strip():
         raise InvalidProjection(name, "it declares no `tables`")

@@ -52,6 +52,8 @@ class StoreLog:
     def __init__(self, store: EventStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.store, self._clock = store, clock
         self._types = store.types
+        self._known: list[str] | None = list(store.types.names)
+        """The types there are; None if any may be."""
         events = f"{store.layout.schema}.events"
         self._decoders = store.types.decoders()
         columns = (
@@ -78,6 +80,7 @@ class StoreLog:
             f" FROM {events} e LEFT JOIN unnest(%s::text[], %s::int[]) AS w (name, version)"
             " ON w.name = e.type WHERE position > %s AND position <= %s"
         )
+        self._one = f"SELECT {columns} metadata, payload FROM {events} WHERE position = %s"
         self._streams = (
             f"SELECT {columns} metadata, payload FROM {events}"
             " WHERE stream = ANY(%s) AND type = ANY(%s) ORDER BY position"
@@ -135,8 +138,9 @@ class StoreLog:
         return _page_of(span, self._recorded(self._rows(connection, self._part, within)))
 
     def _span_of(self, rows: Sequence[_Row], wanted: int) -> Span:
-        names, last = self._types.names, rows[-1]
-        unknown = [row[0] for row in rows if row[3] not in names] if wanted < len(rows) else []
+        known, last = self._known, rows[-1]
+        look = known is not None and wanted < len(rows)
+        unknown = [row[0] for row in rows if row[3] not in self._types.names] if look else []
         return Span(last[0], len(rows), wanted, 0, unknown, last[5])
 
     def span(
@@ -149,11 +153,11 @@ class StoreLog:
         parts: int,
     ) -> Span:
         """What lies in the `limit` positions beyond `after`, without reading the events."""
-        shapes = {name: self._types.current(name).TYPE_VERSION for name in types}
+        shapes = {name: self._shape(name) for name in types}
         row = connection.execute(
             self._span,
             (
-                list(self._types.names),
+                self._known,
                 *(parts, part, list(shapes), list(shapes.values()), after, after + limit),
             ),
         ).fetchone()
@@ -176,9 +180,8 @@ class StoreLog:
         return 0 if row is None else int(row[0])
 
     def event(self, connection: Connection, position: int) -> Recorded[Any] | None:
-        names = list(self._types.names)
-        rows = self._rows(connection, self._page, (names, position - 1, 1))
-        if not rows or rows[0][0] != position or rows[0][9] is None:
+        rows = self._rows(connection, self._one, (position,))
+        if not rows or (self._known is not None and rows[0][3] not in self._types.names):
             return None
         return self._recorded(rows)[0]
 
@@ -214,6 +217,10 @@ class StoreLog:
         with connection.cursor() as cursor:
             self.store.layout.prepare_cursor(cursor)
             return cursor.execute(query, params, binary=True, prepare=True).fetchall()
+
+    def _shape(self, name: str) -> int:
+        """The newest version of a type's payload."""
+        return self._types.current(name).TYPE_VERSION
 
     def _recorded(self, rows: Iterable[_Row]) -> list[Recorded[Any]]:
         """Rows decoded; an event that cannot be read becomes an `Undecodable`."""

@@ -224,6 +224,9 @@ class RouterConfig(_Settings, frozen=True):
     shutdown_seconds: float = 10.0
     """How long requests under way may go on after a signal to stop."""
     planning_threads: int = 1
+    strict_mutations: bool = False
+    """Each root field of a mutation waits for all that hangs on the one before, in every subgraph.
+    Without, neighbours of one subgraph share a request if what hangs on them asks others."""
     limits: Limits = Limits()
     caches: Caches = Caches()
     cors: Cors = Cors()

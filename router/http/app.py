@@ -109,7 +109,7 @@ def create_app(
         config,
         observe=metrics.subgraph_called,
     )
-    planner = Planner(supergraph, PlannerConfig())
+    planner = Planner(supergraph, PlannerConfig(strict_mutations=config.strict_mutations))
     pipeline = OperationPipeline(supergraph, config, subgraphs, planner)
     endpoint = GraphQLEndpoint(
         pipeline,

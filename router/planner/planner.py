@@ -135,9 +135,10 @@ class Planning:
         return self._stage(selection, self.graph.roots(selection.type))
 
     def _mutation(self, selection: Selection, depth: int = 0) -> PlanNode | None:
-        """Root fields in document order, each with all that hangs on it before the next.
+        """Root fields in document order (GraphQL § 6.2.2).
 
-        Neighbours of one subgraph are one request there, up to the first that needs more.
+        Neighbours of one subgraph are one request there, up to the first whose fields need that
+        subgraph again (or, with `strict_mutations`, any other): what hangs on it comes first.
         """
         variable = deciding_variable(selection) if depth < CONDITIONS_MAX else None
         if variable is not None:
@@ -158,7 +159,11 @@ class Planning:
                 stages.append((node, Selection(selection.type)))
             stages[-1][1].add_all(alone)
             draft = best_draft(self.graph, alone, (node,), self.config, self.clock)
-            open_ = len(draft.requests) == 1
+            open_ = not any(
+                self.config.strict_mutations or one.steps[0].subgraph == node.subgraph
+                for one in draft.requests
+                if one.after
+            )
         nodes: list[PlanNode] = []
         for node, stage in stages:
             planned = self._stage(stage, (node,))

@@ -144,8 +144,12 @@ async def test_somebody_elses_order_is_not_there(shop: WholeShop, position: str)
     reach = """query($id: ID!) { node(id: $id) { ... on Order {
       total { amount } payments { id } shipments { id } history(first: 1) { edges { node { id } } }
     } } }"""
-    data = await shop.client.ask(reach, {"id": order_id}, token=stranger.token)
-    found = data["node"] or {}
+    answer = await shop.client.answer(reach, {"id": order_id}, token=stranger.token)
+    assert {error["extensions"]["code"] for error in answer.errors} <= {
+        "FORBIDDEN",
+        "UNEXPECTED_NULL",
+    }
+    found = (answer.data or {}).get("node") or {}
     assert not found.get("total")
     assert not found.get("payments")
     assert not found.get("shipments")

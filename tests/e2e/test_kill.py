@@ -203,7 +203,7 @@ def _serves(command: Command) -> bool:
         for line in Path(f"/proc/{command.process.pid}/net/tcp").read_text().splitlines()[1:]
         if line.split()[3] == "0A"
     }
-    files = Path(f"/proc/{command.process.pid}/fd").iterdir()
+    files = list(Path(f"/proc/{command.process.pid}/fd").iterdir())
     return any(f"socket:[{inode}]" == _target(file) for inode in listening for file in files)
 
 

@@ -84,7 +84,7 @@ def test_up_answers_the_readmes_query_and_stops_on_ctrl_c() -> None:
         with running(*arguments, folder=folder, given=given) as shop:
             said = shop.until_said("(Ctrl-C stops)")
             assert "The account reconciles." in said
-            address = re.search(r"the endpoint: (http://\S+)", said)
+            address = re.search(r"endpoint: (http://\S+)", said)
             assert address is not None
             assert re.search(r"Sign in as \S+@\S+ with the password \S{20,}", said)
             _check_answer(_asked(address[1], block("graphql")))

@@ -162,7 +162,7 @@ def check_proof(file: Path, keys: Sequence[str], data_dir: Path | None, as_json:
         print_json({"proved": True, "record": record})
     else:
         console.print("[green]proved[/green]: this event is in the sealed log as it stands here")
-        console.print(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
+        console.print(orjson.dumps(record, option=orjson.OPT_INDENT_2).decode(), markup=False)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def _print_state(history: History, stream: str, events: list[Recorded[Any]], as_
         return
     when = last.recorded_at.isoformat(timespec="milliseconds")
     console.print(f"[bold]version {last.version}[/bold], recorded {when} ({last.type})")
-    console.print(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode())
+    console.print(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode(), markup=False)
 
 
 def _print_differences(
@@ -127,4 +127,6 @@ def _print_events(events: list[dict[str, Any]], as_json: bool) -> None:
         return
     for event in events:
         print_rows([{name: event[name] for name in ("version", "type", "recorded_at", "actor")}])
-        console.print(orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode())
+        console.print(
+            orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode(), markup=False
+        )

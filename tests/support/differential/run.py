@@ -21,7 +21,7 @@ from graphql import (
 from router.composition import compose
 from router.config import RouterConfig
 from router.executor import CompiledOperation, Subgraphs
-from router.planner import Planner, PlanningError
+from router.planner import Planner, PlannerConfig, PlanningError
 from router.planner.check import PlanWrong, check_plan
 from router.supergraph import Supergraph
 from router.transport import InProcessSubgraph
@@ -29,6 +29,8 @@ from tests.support.differential.case import Case, Graph, Operation
 from tests.support.differential.world import Part, Store, Whole, taken_fields
 
 SECONDS = 60.0
+STRICT = PlannerConfig(strict_mutations=True)
+"""The subgraphs share their data, so each sees the others' mutations at once."""
 
 
 class Difference(Exception):
@@ -64,7 +66,7 @@ class Both:
         self.parts = {
             name: Part(name, text, self.store, taken) for name, text in graph.subgraphs.items()
         }
-        self.planner = Planner(self.supergraph)
+        self.planner = Planner(self.supergraph, STRICT)
         self.interfaces = frozenset(
             name
             for name, kind in self.supergraph.schema.type_map.items()

@@ -14,7 +14,8 @@ LINK = """extend schema @link(url: "https://specs.apollo.dev/federation/v2.9", i
 COMMON = {
     "Color": "enum Color { RED GREEN BLUE }",
     "Blob": "scalar Blob",
-    "Order": "input Order { a: Int = 1, b: String, c: [Color!], more: Order, yes: Boolean! = true }",
+    "Order": "input Order "
+    "{ a: Int = 1, b: String, c: [Color!], more: Order, yes: Boolean! = true }",
 }
 NEEDS = {"Order": "Color"}
 
@@ -56,10 +57,11 @@ def subgraph_texts(model: GraphModel, random: Random) -> dict[str, str]:
 
 
 def _subgraph(model: GraphModel, index: int, random: Random) -> str:
-    blocks: list[str] = []
-    for type_ in model.types.values():
-        if index in type_.present:
-            blocks.append(_local_object(model, type_, index, random))
+    blocks: list[str] = [
+        _local_object(model, type_, index, random)
+        for type_ in model.types.values()
+        if index in type_.present
+    ]
     for abstract in model.abstracts.values():
         text = _local_abstract(model, abstract, index)
         if text:
