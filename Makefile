@@ -41,7 +41,7 @@ up: $(VENV)/.demo ## the same, and keep serving
 test: $(VENV)/.demo ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
-static: $(VENV)/.base ## formatting, lint, types, import direction
+static: $(VENV)/.demo ## formatting, lint, types, import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
