@@ -1,17 +1,17 @@
-"""A large graph composes in bounded time: 100 subgraphs, 1,000 entities, some 25,000 fields."""
+"""A large graph composes: 100 subgraphs, 1,000 entities, some 25,000 fields.
+
+How long it takes is measured by benchmarks/composition.py.
+"""
 
 from __future__ import annotations
 
 import random
 import re
-import time
 
 import pytest
 
 from router.composition import Subgraph, compose
 from tests.router.composition.cases import link
-
-CPU_SECONDS_MAX = 10.0
 
 
 def large_graph(subgraphs: int, types: int) -> list[Subgraph]:
@@ -50,10 +50,5 @@ def _sdl(defined: dict[int, list[str]], queries: list[str]) -> str:
 
 
 @pytest.mark.slow
-def test_a_large_graph_composes_in_time() -> None:
-    subgraphs = large_graph(100, 1000)
-    start = time.process_time()
-    result = compose(subgraphs)
-    elapsed = time.process_time() - start
-    assert result.errors == ()
-    assert elapsed < CPU_SECONDS_MAX
+def test_a_large_graph_composes() -> None:
+    assert compose(large_graph(100, 1000)).errors == ()
