@@ -29,6 +29,7 @@ from projections.scratch import Trial
 T = TypeVar("T")
 
 WATCH_SECONDS = 1.0
+GRACE_HOURS_MAX = 24.0 * 365
 REASON = click.option("--reason", default="", help="Why; recorded with who did it.")
 BY = click.option(
     "--by", default=getpass.getuser, show_default="you", help="Who does it; recorded."
@@ -69,7 +70,12 @@ def list_builds(watch: bool, data_dir: Path | None, as_json: bool) -> None:
     help="Processes that share the work.",
 )
 @click.option("--restart", is_flag=True, help="Give up what an earlier rebuild has done.")
-@click.option("--rate-max", type=float, default=math.inf, help="Positions a second, a worker.")
+@click.option(
+    "--rate-max",
+    type=click.FloatRange(min=0, min_open=True),
+    default=math.inf,
+    help="Positions a second, a worker.",
+)
 @click.option("--dry-run", is_flag=True, help="Estimate time and disk, compare a sample; undo it.")
 @click.option("--stream", help="Only this stream, into a scratch copy.")
 @click.option("--since", type=click.DateTime(), help="Only from this time (UTC) on, likewise.")
@@ -91,6 +97,8 @@ def rebuild(
     as_json: bool,
 ) -> None:
     """Build NAME anew beside the live tables. Ctrl-C stops; the same command goes on."""
+    if dry_run and (stream or since):
+        raise click.UsageError("--dry-run undoes what --stream and --since keep: give one of them")
     settings = load(data_dir=data_dir)
     if dry_run or stream or since:
         moment = None if since is None else since.replace(tzinfo=UTC)
@@ -131,7 +139,7 @@ def verify(name: str, data_dir: Path | None, as_json: bool) -> None:
 @click.option("--force", is_flag=True, help="Even if the builds differ; needs --reason.")
 @click.option(
     "--grace-hours",
-    type=float,
+    type=click.FloatRange(min=0, max=GRACE_HOURS_MAX),
     default=24.0,
     show_default=True,
     help="How long the old build is kept for a rollback.",

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from lonja.cli import main
 from lonja.settings import Settings
+from tests.support.services import built
 from tests.support.whole import shop_settings, whole_shop
 
 
@@ -29,6 +30,11 @@ async def command(settings: Settings, *arguments: str) -> Any:
     result = await asyncio.to_thread(invoke, settings, *arguments, "--json")
     assert result.exit_code == 0, (arguments, result.output, result.exception)
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def reactor_of_orders() -> str:
+    """The name of one, with its service."""
+    return f"orders/{built()['orders'].reactors[0].name}"
 
 
 @pytest.fixture(autouse=True)
@@ -73,8 +79,18 @@ def test_what_is_not_there_is_refused_with_a_sentence(
         (["verify", "users/users"], "no other build to switch to"),
         (["switch", "users/users", "--force"], "needs a reason"),
         (["rollback", "users/users"], "nothing follows any more"),
+        (["rebuild", reactor_of_orders()], "is a reactor"),
+        (["rebuild", reactor_of_orders(), "--dry-run"], "is a reactor"),
+        (["skip", "users/users", "usr_1", "--reason", " "], "needs a reason"),
     ]:
         result = invoke(settings, *arguments)
         assert result.exit_code == 1, result.output
         assert sentence in result.stderr
+    for wrong in (
+        ["rebuild", "users/users", "--rate-max", "0"],
+        ["rebuild", "users/users", "--dry-run", "--stream", "usr_1"],
+        ["switch", "users/users", "--grace-hours", "-1"],
+        ["skip", "users/users", "usr_1"],
+    ):
+        assert invoke(settings, *wrong).exit_code == 2, wrong
     assert invoke(settings, "rebuild").exit_code == 2
