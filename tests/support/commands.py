@@ -17,7 +17,7 @@ from tests.support.whole import PASSWORD, STAFF_EMAIL
 
 ROOT = Path(__file__).parents[2]
 LONJA = str(Path(sys.executable).with_name("lonja"))
-WAIT_SECONDS_MAX = 60.0
+WAIT_SECONDS_MAX = 120.0
 
 CHEAP_SHOP = {
     "LONJA_USERS__BOOTSTRAP_ADMIN_EMAIL": STAFF_EMAIL,
