@@ -47,6 +47,7 @@ class Choice:
         root = self.positions.root(self.root_type)
         root.near = self.roots
         self._spread(root, selection)
+        self.paths.changed()
         for position, node in self._forced:
             self._place(position, node)
         self._leaves.sort(key=lambda leaf: leaf[0])
@@ -58,6 +59,7 @@ class Choice:
 
     def _spread(self, position: Position, selection: Selection) -> None:
         position.scope.claim(selection)
+        position.keys.update(field.key for field in selection.fields.values())
         if not self.graph.is_abstract(position.type):
             for field in selection.fields.values():
                 self._spread_field(position, field)

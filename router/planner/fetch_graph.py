@@ -66,9 +66,25 @@ class Tree:
             else:
                 self.casts[name] = tree
 
+    def asks_as(self, other: Tree) -> bool:
+        """Whether `other` selects the same."""
+        return (
+            self.typename == other.typename
+            and self.fields.keys() == other.fields.keys()
+            and self.casts.keys() == other.casts.keys()
+            and all(
+                _same(branch.tree, other.fields[key].tree) for key, branch in self.fields.items()
+            )
+            and all(tree.asks_as(other.casts[name]) for name, tree in self.casts.items())
+        )
+
     def is_empty(self) -> bool:
         """Whether nothing but `__typename` is selected."""
         return not self.fields and all(tree.is_empty() for tree in self.casts.values())
+
+
+def _same(one: Tree | None, other: Tree | None) -> bool:
+    return one is other or (one is not None and other is not None and one.asks_as(other))
 
 
 @dataclass(slots=True)

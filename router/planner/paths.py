@@ -76,19 +76,39 @@ class Paths:
         self._add_places(position, labels)
         if position.parent is not None:
             for node, label in self.free(position.parent).items():
-                edge, target = self._move(position, node)
+                edge, target = self._move(position, node, label)
                 if target is not None and not (edge and edge.conditional):
                     self._improve(labels, target, Label(label.rank, label.wave, 0, Via(node, edge)))
         self._free[position.id] = (self.version, labels)
         return labels
 
-    @staticmethod
-    def _move(position: Position, node: Node) -> tuple[Edge | None, Node | None]:
-        """From a node at the parent to one at `position`."""
+    def _move(
+        self, position: Position, node: Node, label: Label
+    ) -> tuple[Edge | None, Node | None]:
+        """From a node with a label at the parent to one at `position`."""
         if position.field is None:
+            if node.fake and not self._may_cast(position, node, label):
+                return None, None
             return None, node.cast(position.type)
         edge = node.edges[position.field.name]
         return edge, edge.target if edge else None
+
+    def _may_cast(self, position: Position, node: Node, label: Label) -> bool:
+        """Whether an @interfaceObject may be asked, for all its objects, what a cast asks of some.
+
+        Not where it is entered for these objects: an entry from the cast sends those it is about.
+        Nor where others of the objects have something else under a key of the cast.
+        """
+        if node.possible <= self.graph.supergraph.possible_types(position.type):
+            return True
+        if position.keys & position.scope.contested:
+            return False
+        parent = position.parent
+        assert parent is not None
+        if label.via is not None:
+            return label.via.source is not None or parent.parent is None
+        place = parent.places.get(node)
+        return place is None or not place.step.inputs or place.step.path != parent.base_path
 
     def _add_places(self, position: Position, labels: Labels) -> None:
         for node, place in position.places.items():
@@ -101,7 +121,7 @@ class Paths:
         parent = position.parent
         assert parent is not None
         for node, label in above.items():
-            edge, target = self._move(position, node)
+            edge, target = self._move(position, node, label)
             if target is None:
                 continue
             if edge is not None and edge.conditional:

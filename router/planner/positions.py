@@ -48,19 +48,25 @@ class Via:
 
 
 class Scope:
-    """Response keys in use by the objects at one place of the response, and their types."""
+    """Response keys in use by the objects at one place of the response, and their types.
 
-    __slots__ = ("helpers", "possible", "taken")
+    `contested` keys stand for different fields of objects of different types.
+    """
+
+    __slots__ = ("contested", "helpers", "possible", "taken")
 
     def __init__(self) -> None:
         self.possible: frozenset[str] = frozenset()
+        self.contested: set[str] = set()
         self.taken: dict[str, tuple[str, str]] = {}
         self.helpers: dict[tuple[str, str], str] = {}
 
     def claim(self, selection: Selection) -> None:
         """The client's selection uses its keys."""
         for field in selection.fields.values():
-            self.taken.setdefault(field.key, (field.name, field.args))
+            meaning = (field.name, field.args)
+            if self.taken.setdefault(field.key, meaning) != meaning:
+                self.contested.add(field.key)
         for cast in selection.casts.values():
             self.claim(cast)
 
@@ -77,7 +83,10 @@ class Scope:
 
 
 class Position:
-    """See the module. `allowed` are the types objects here can have; None if that is one type."""
+    """See the module. `allowed` are the types objects here can have; None if that is one type.
+
+    `keys` are the response keys the client asks for here.
+    """
 
     __slots__ = (
         "allowed",
@@ -88,6 +97,7 @@ class Position:
         "conditional",
         "field",
         "id",
+        "keys",
         "labels",
         "near",
         "parent",
@@ -110,6 +120,7 @@ class Position:
     ) -> None:
         self.id, self.type, self.parent, self.field = number, type_, parent, field
         self.scope, self.base_path, self.path = scope, base_path, path
+        self.keys: set[str] = set()
         self.children: dict[FieldId, Position] = {}
         self.casts: dict[str, Position] = {}
         self.places: dict[Node, Place] = {}

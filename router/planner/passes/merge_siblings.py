@@ -13,7 +13,8 @@ def merge_siblings(graph: FetchGraph) -> None:
     """Join steps of one subgraph at one path: a request saved each.
 
     Not where one waits for the other, where the representations would need two keys (a reference
-    resolver is called with one), or where waiting for both would make the plan deeper.
+    resolver is called with one), or where waiting for both would make the plan deeper. Nor where an
+    @interfaceObject would be asked about objects of one type what is wanted of another type's.
     """
     for _ in range(ROUNDS_MAX):
         if not _one_round(graph):
@@ -44,9 +45,20 @@ def _fit(graph: FetchGraph, early: Step, late: Step) -> bool:
             return False
         if type_ in late.inputs and not late.inputs[type_].agrees(early.inputs[type_]):
             return False
+    if early.inputs.keys() != late.inputs.keys() and not _agree(early, late):
+        return False
     order = graph.in_order()
     depth = order[-1].wave
     return max(early.wave, late.wave) + graph.tails(order)[early.id] <= depth
+
+
+def _agree(one: Step, other: Step) -> bool:
+    """Whether steps about objects of different types select the same where they select at all."""
+    return all(
+        tree.asks_as(other.trees[type_])
+        for type_, tree in one.trees.items()
+        if type_ in other.trees
+    )
 
 
 def merge(graph: FetchGraph, *, gone: Step, kept: Step) -> None:
