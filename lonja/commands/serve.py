@@ -9,6 +9,7 @@ import click
 
 from lonja.databases import running_server
 from lonja.logs import configure_logs
+from lonja.long_polls import LongPolls
 from lonja.output import DATA_DIR
 from lonja.serving import claim_port, stop_on_signals
 from lonja.serving import serve as serve_app
@@ -45,7 +46,7 @@ async def _serve(name: str, settings: Settings, conninfo: str, port: int) -> Non
     address = f"{settings.host}:{port}"
     async with one_service(name, settings, conninfo) as service:
         await serve_app(
-            service.app,
+            LongPolls(service.app, stop),
             host=settings.host,
             port=port,
             stop=stop,
