@@ -76,7 +76,7 @@ class Scope:
         key = self.helpers.get(wanted)
         if key is None:
             key, number = field.name, 0
-            while self.taken.setdefault(key, wanted) != wanted:
+            while key in self.contested or self.taken.setdefault(key, wanted) != wanted:
                 key, number = f"_lonja{number}_{field.name}", number + 1
             self.helpers[wanted] = key
         return field if key == field.key else field.copy(key=key)
@@ -175,6 +175,8 @@ class Positions:
             path = (*parent.path, field.key, *(LIST,) * field.lists)
             found = self._new(field.type, parent, field, self._scope(path), path, path)
             parent.children[field.id] = found
+        elif found.field is not None and found.field.helper and not field.helper:
+            found.field = field
         return found
 
     def cast(self, parent: Position, type_: str) -> Position:

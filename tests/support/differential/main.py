@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.support.differential.case import Case, write_case
+from tests.support.differential.case import Case, Graph, Operation, write_case
 from tests.support.differential.draw_graph import draw_graph
 from tests.support.differential.draw_operation import draw_operation
 from tests.support.differential.run import Both, Difference, InvalidCase
@@ -46,6 +46,10 @@ def run_graph(seed: int, operations: int = OPERATIONS_PER_GRAPH) -> Outcome:
     except Difference as difference:
         outcome.failures.append((seed, difference.kind, _nothing(graph), str(difference)))
         return outcome
+    except Exception as error:
+        kind = f"crash {type(error).__name__}"
+        outcome.failures.append((seed, kind, _nothing(graph), f"{kind}: {error}"))
+        return outcome
     seen: set[str] = set()
     for _ in range(operations):
         operation = draw_operation(random, both.whole.schema)
@@ -64,10 +68,7 @@ def run_graph(seed: int, operations: int = OPERATIONS_PER_GRAPH) -> Outcome:
     return outcome
 
 
-def _nothing(graph: object) -> Case:
-    from tests.support.differential.case import Graph, Operation
-
-    assert isinstance(graph, Graph)
+def _nothing(graph: Graph) -> Case:
     return Case(graph, Operation("{ __typename }"))
 
 

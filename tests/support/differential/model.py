@@ -127,6 +127,9 @@ class GraphModel:
         if index in type_.present:
             return
         type_.present.add(index)
+        for name in type_.interfaces:
+            if index in self.abstracts[name].present:
+                type_.fields[self.abstracts[name].fields[0]].owners.add(index)
         if type_.entity:
             self.add_key(type_, index, stub, True)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import (
@@ -160,21 +160,29 @@ def check_case(case: Case, *, schema: bool = True) -> None:
 
 
 def _places(data: Any, errors: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
-    """Where errors made something null: of several below one null, either may be told."""
-    found: set[tuple[Any, ...]] = set()
-    for error in errors:
-        at, place = data, []
-        for element in error.get("path", ()):
-            if at is None:
-                break
-            place.append(element)
-            try:
-                at = at[element]
-            except (KeyError, IndexError, TypeError):
-                place.append("nowhere")
-                break
-        found.add(tuple(place) if at is None else (*place, "not null"))
-    return found
+    """Where errors made something null: of several below one null, either may be told.
+
+    Errors at places that the answer does not have are passed over. An @interfaceObject is asked for
+    objects whose type is not known yet what a cast asks of some: it may fail for others.
+    """
+    places = (_place(data, error.get("path", ())) for error in errors)
+    return {place for place in places if place is not None}
+
+
+def _place(data: Any, path: Iterable[Any]) -> tuple[Any, ...] | None:
+    """The nearest null on the way along an error's path."""
+    at, place = data, list[Any]()
+    for element in path:
+        if at is None:
+            break
+        place.append(element)
+        if isinstance(at, dict) and element not in at:
+            return None
+        try:
+            at = at[element]
+        except (IndexError, TypeError):
+            return (*place, "nowhere")
+    return tuple(place) if at is None else (*place, "not null")
 
 
 def _printed(schema: GraphQLSchema) -> list[str]:
