@@ -22,6 +22,7 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionNode,
     SelectionSetNode,
     get_named_type,
     parse,
@@ -46,9 +47,9 @@ from router.planner.plan import (
     Subscription,
 )
 from router.planner.symbolic import (
+    Selected,
     Thing,
     condition_variables,
-    included,
     merge_item,
     selected,
 )
@@ -170,18 +171,25 @@ class _Run:
                 if one.node.selection_set is not None and item.child is not None:
                     inner = self._type_of(runtime, name)
                     self._compare(item.child, inner, one.node.selection_set, where)
-            if self._casts(selection) and self.possible[on] != {on} and runtime not in thing.named:
+            if (
+                self._casts(on, selection)
+                and self.possible[on] != {on}
+                and runtime not in thing.named
+            ):
                 self.problems.append(f"{path}: the type of a {on} is not found out")
 
-    def _casts(self, selection: SelectionSetNode) -> bool:
-        """Whether anything is asked for that depends on the runtime type."""
+    def _casts(self, on: str, selection: SelectionSetNode) -> bool:
+        """Whether anything is asked for that depends on the runtime type of an `on`."""
         return any(
-            getattr(item, "type_condition", None) is not None
-            and included(item.directives, self.values)
-            and any(included(one.directives, self.values) for one in item.selection_set.selections)
+            isinstance(item, InlineFragmentNode)
+            and item.type_condition is not None
+            and any(True for runtime in self.possible[on] for _ in self._of(item, on, runtime))
             for item in selection.selections
-            if isinstance(item, InlineFragmentNode)
         )
+
+    def _of(self, item: SelectionNode, on: str, runtime: str) -> Iterator[Selected]:
+        alone = SelectionSetNode(selections=(item,))
+        return selected(alone, on, runtime, self.possible, self.fragments, self.values)
 
     def _type_of(self, type_: str, field: str) -> str:
         fields = getattr(self.supergraph.schema.type_map[type_], "fields", {})

@@ -434,6 +434,7 @@ class _Drawing:
                 given = f"(n: {self.random.randint(0, 2)})"
         if one.base in LEAVES or one.base == "String":
             return one.name + given
+        self._calm(one.base, set())
         target = model.types.get(one.base)
         if target is None:
             return self._wanted_abstract(one, index, given)
@@ -444,6 +445,25 @@ class _Drawing:
                 return ""
         inner = self._wanted_leaf(target, index)
         return f"{one.name}{given} {{ {inner} }}" if inner else ""
+
+    def _calm(self, name: str, seen: set[str]) -> None:
+        """Objects that are required must not be nulled by what the client asks of them."""
+        if name in seen:
+            return
+        seen.add(name)
+        abstract = self.model.abstracts.get(name)
+        if abstract is not None:
+            for member in abstract.members:
+                self._calm(member, seen)
+            for one in abstract.extra.values():
+                one.steady = True
+        elif name in self.model.types:
+            fake = self.model.fake_of(name)
+            extra = fake.extra if fake else {}
+            for one in [*self.model.types[name].fields.values(), *extra.values()]:
+                if "!" in one.type:
+                    one.steady = True
+                    self._calm(one.base, seen)
 
     def _wanted_leaf(self, target: TypeModel, index: int) -> str:
         leaves = [
