@@ -114,10 +114,11 @@ async def test_the_database_goes_away_and_comes_back(
         await _until(lambda: len(buyers.acknowledged) >= BEFORE, buying)
 
         await asyncio.to_thread(own_server.stop)
+        reading = asyncio.create_task(shop.client.answer(CATALOGUE))
         status, states = await _ready(shop)
         assert (status, "no database" in states) == (503, True)
         await _until(lambda: buyers.codes, buying)
-        answer = await shop.client.answer(CATALOGUE)
+        answer = await reading
         assert answer.errors, "who answered?"
         assert answer.errors[0]["extensions"]["code"]
         kept = dict(buyers.acknowledged)

@@ -36,6 +36,8 @@ ACKNOWLEDGED_MIN = 12
 """So many orders are answered before the kill."""
 UNITS = 10_000
 SETTLE_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 40.0
+"""Much less than the replay that is cut short would take."""
 
 ORDERS = """query($after: String) { orders(first: 100, after: $after) {
   edges { node { id status total { amount } notifications { template state }
@@ -188,7 +190,7 @@ def test_up_is_stopped_in_the_middle_of_its_replay(folder: Path) -> None:
         until(lambda: _serves(shop))
         family = shop.family()
         shop.send(signal.SIGINT)
-        assert shop.ended() == 0, shop.err
+        assert shop.ended(STOP_SECONDS_MAX) == 0, shop.err
     assert not alive(family)
     assert not list(folder.glob("lonja-*")), "folders were left"
     assert shop.out == "stopped\n"

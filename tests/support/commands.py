@@ -76,9 +76,9 @@ class Command:
     def send(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def ended(self) -> int:
+    def ended(self, seconds: float = WAIT_SECONDS_MAX) -> int:
         """Its exit code, once it has one."""
-        return self.process.wait(WAIT_SECONDS_MAX)
+        return self.process.wait(seconds)
 
     def family(self) -> set[int]:
         """The process and all that descend from it."""
