@@ -50,6 +50,7 @@ from router.planner.symbolic import (
     Selected,
     Thing,
     condition_variables,
+    included,
     merge_item,
     selected,
 )
