@@ -59,7 +59,7 @@ class Choice:
 
     def _spread(self, position: Position, selection: Selection) -> None:
         position.scope.claim(selection)
-        position.keys.update(field.key for field in selection.fields.values())
+        position.asked.update((field.key, field.name) for field in selection.fields.values())
         if not self.graph.is_abstract(position.type):
             for field in selection.fields.values():
                 self._spread_field(position, field)

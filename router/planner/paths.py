@@ -97,14 +97,22 @@ class Paths:
         """Whether an @interfaceObject may be asked, for all its objects, what a cast asks of some.
 
         Not where it is entered for these objects: an entry from the cast sends those it is about.
-        Nor where others of the objects have something else under a key of the cast.
+        Nor where others of the objects have something else under a key of the cast, or would be
+        lost where a field that may not be null fails for them; an object of which nothing else is
+        wanted is not worth a request.
         """
         if node.possible <= self.graph.supergraph.possible_types(position.type):
             return True
-        if position.keys & position.scope.contested:
+        if not position.scope.contested.isdisjoint(position.asked):
             return False
         parent = position.parent
         assert parent is not None
+        if parent.asked or any(
+            cast.asked for cast in parent.casts.values() if cast is not position
+        ):
+            edges = (node.edges[name] for name in position.asked.values())
+            if any(edge is not None and edge.shape.endswith("!") for edge in edges):
+                return False
         if label.via is not None:
             return label.via.source is not None or parent.parent is None
         place = parent.places.get(node)

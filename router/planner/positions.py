@@ -85,11 +85,12 @@ class Scope:
 class Position:
     """See the module. `allowed` are the types objects here can have; None if that is one type.
 
-    `keys` are the response keys the client asks for here.
+    `asked` are the client's fields here: response key to name.
     """
 
     __slots__ = (
         "allowed",
+        "asked",
         "base_path",
         "cast",
         "casts",
@@ -97,7 +98,6 @@ class Position:
         "conditional",
         "field",
         "id",
-        "keys",
         "labels",
         "near",
         "parent",
@@ -120,7 +120,7 @@ class Position:
     ) -> None:
         self.id, self.type, self.parent, self.field = number, type_, parent, field
         self.scope, self.base_path, self.path = scope, base_path, path
-        self.keys: set[str] = set()
+        self.asked: dict[str, str] = {}
         self.children: dict[FieldId, Position] = {}
         self.casts: dict[str, Position] = {}
         self.places: dict[Node, Place] = {}

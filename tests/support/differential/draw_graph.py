@@ -237,6 +237,8 @@ class _Drawing:
                     base = "Int"
                 wrapped = self.random.choice(WRAPPERS).format(base)
                 extra = FieldModel(f"e{one.name[1:]}{number}", wrapped, {one.fake})
+                # Where nothing but this is asked, a failure may take objects of other types along.
+                extra.steady = extra.never_null = extra.type.endswith("!")
                 one.extra[extra.name] = extra
                 model.know(base, one.fake)
         for one in model.abstracts.values():
