@@ -14,7 +14,8 @@ def merge_siblings(graph: FetchGraph) -> None:
 
     Not where one waits for the other, where the representations would need two keys (a reference
     resolver is called with one), or where waiting for both would make the plan deeper. Nor where an
-    @interfaceObject would be asked about objects of one type what is wanted of another type's.
+    @interfaceObject would be asked about objects of one type what is wanted of another type's, or
+    where conditions may take away what only one of them sends.
     """
     for _ in range(ROUNDS_MAX):
         if not _one_round(graph):
@@ -45,6 +46,10 @@ def _fit(graph: FetchGraph, early: Step, late: Step) -> bool:
             return False
         if type_ in late.inputs and not late.inputs[type_].agrees(early.inputs[type_]):
             return False
+    if early.under != late.under and any(
+        early.inputs[type_] != late.inputs[type_] for type_ in early.inputs if type_ in late.inputs
+    ):
+        return False
     if early.inputs.keys() != late.inputs.keys() and not _agree(early, late):
         return False
     order = graph.in_order()
