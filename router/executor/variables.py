@@ -191,7 +191,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _id(value: Any) -> bool:
-    return type(value) in (str, int)
+    return type(value) in (str, int) or (type(value) is float and value.is_integer())
 
 
 _SCALARS: Final[Mapping[str, Check]] = {

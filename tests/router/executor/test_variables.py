@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import OperationDefinitionNode, build_schema, parse
 from graphql.execution import get_variable_values
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from router.executor.variables import BadVariables, Variables
@@ -54,6 +54,8 @@ JSON = st.recursive(
 
 @pytest.mark.slow
 @given(st.dictionaries(st.sampled_from("i f s id b any c p o l m r other".split()), JSON))  # noqa: SIM905
+@example({"id": 2.0})
+@example({"id": 1.5})
 def test_as_graphql_core(given_values: dict[str, Any]) -> None:
     definitions = OPERATION.variable_definitions
     assert definitions is not None
