@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from router.planner.fetch_graph import FetchGraph, Step
@@ -41,10 +42,10 @@ def _fit(graph: FetchGraph, early: Step, late: Step) -> bool:
         return False
     if graph.waits_for(late, early) or graph.waits_for(early, late):
         return False
-    for type_, key in early.keys.items():
-        if late.keys.get(type_, key) != key:
+    for one, other in _overlapping(early, late):
+        if early.keys[one] != late.keys[other]:
             return False
-        if type_ in late.inputs and not late.inputs[type_].agrees(early.inputs[type_]):
+        if not late.inputs[other].agrees(early.inputs[one]):
             return False
     if early.under != late.under and any(
         early.inputs[type_] != late.inputs[type_] for type_ in early.inputs if type_ in late.inputs
@@ -55,6 +56,16 @@ def _fit(graph: FetchGraph, early: Step, late: Step) -> bool:
     order = graph.in_order()
     depth = order[-1].wave
     return max(early.wave, late.wave) + graph.tails(order)[early.id] <= depth
+
+
+def _overlapping(early: Step, late: Step) -> Iterator[tuple[str, str]]:
+    """Pairs of types, one of each step's inputs, that an object can be both of."""
+    (tree, *_) = early.trees.values()
+    possible = tree.node.graph.supergraph.possible_types
+    for one in early.inputs:
+        for other in late.inputs:
+            if one == other or possible(one) & possible(other):
+                yield one, other
 
 
 def _agree(one: Step, other: Step) -> bool:

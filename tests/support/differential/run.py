@@ -99,7 +99,8 @@ class Both:
         errors = [dict(error.formatted) for error in wanted.errors or ()]
         trespasses = [one for part in self.parts.values() for one in part.trespasses]
         if trespasses:
-            raise Difference("trespass", "\n".join(trespasses))
+            kind = trespasses[0].split()[-1]
+            raise Difference(f"trespass {kind}", "\n".join(trespasses))
         mine, theirs = json.dumps(found.data), json.dumps(wanted.data)
         if mine != theirs:
             raise Difference("data", f"router: {mine} {found.errors}\nwhole:  {theirs} {errors}")
