@@ -21,7 +21,7 @@ import yaml
 
 from lonja.demo.client import Client
 from lonja.settings import SERVICES
-from tests.support.goods import finished, ordered, stocked
+from tests.support.goods import finished, ordered, shown, stocked
 from tests.support.postgres import new_folder
 from tests.support.whole import PASSWORD, STAFF_EMAIL, WholeShop, free_port
 
@@ -141,7 +141,10 @@ async def test_killing_a_service_leaves_the_rest_and_restarting_it_goes_on(
         who = await shop.customer("remote")
         first = await ordered(shop, who, position, {"LAMP": 2})
         assert (await finished(shop, first))["status"] == "COMPLETED"
-        whole = await shop.ask(PAGE, who.token, id=first)
+        whole = await shown(
+            lambda: shop.ask(PAGE, who.token, id=first),
+            lambda page: page is not None and page["paymentStatus"] == "PAID",
+        )
         assert whole["customer"]["email"] == "remote@lonja.example"
         assert whole["lines"][0]["variant"]["product"]["title"] == "Title of LAMP"
         assert whole["paymentStatus"] == "PAID"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -118,3 +119,16 @@ async def finished(shop: WholeShop, order_id: str) -> dict[str, Any]:
             if order is not None and order["status"] in FINAL:
                 return order
             await asyncio.sleep(0.02)  # between two looks at a condition, not a guess at time
+
+
+async def shown(
+    ask: Callable[[], Awaitable[Any]], wanted: Callable[[Any], bool], seconds: float = 10.0
+) -> Any:
+    """Ask until the answer is as wanted: read models of other services follow a little later.
+
+    Gives the last answer when time is up, for the test to compare.
+    """
+    deadline = time.monotonic() + seconds
+    while not wanted(answer := await ask()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
+    return answer
