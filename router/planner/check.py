@@ -433,7 +433,10 @@ def rename(thing: Thing, rewrites: Iterable[RenameKey]) -> None:
             for runtime in types:
                 members = target.members.get(runtime, {})
                 if rewrite.old in members:
-                    members[rewrite.new] = members.pop(rewrite.old)
+                    fetched = members.pop(rewrite.old)
+                    known = members.setdefault(rewrite.new, fetched)
+                    if known is not fetched and known.child and fetched.child:
+                        known.child.absorb(fetched.child)
 
 
 def _missing(
