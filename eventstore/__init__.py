@@ -23,7 +23,7 @@ from eventstore.errors import (
     WrongExpectedVersion,
     WrongStore,
 )
-from eventstore.event import Actor, Client, Event, Folds, Metadata, Recorded, event_type
+from eventstore.event import Actor, Client, Event, Folds, Metadata, Personal, Recorded, event_type
 from eventstore.expected_version import ANY, NO_STREAM, STREAM_EXISTS, ExpectedVersion
 from eventstore.feed import Feed, LocalFeed
 from eventstore.feed_page import FeedEvent, FeedPage
@@ -69,6 +69,7 @@ __all__ = [
     "LocalFeed",
     "MalformedEvent",
     "Metadata",
+    "Personal",
     "Recorded",
     "StoreOverloaded",
     "StoreUnavailable",

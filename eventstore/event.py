@@ -13,10 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 import msgspec
+
+T = TypeVar("T")
+Personal = Annotated[T, msgspec.Meta(extra={"personal": True})]
+"""A field that tells of a person, `email: Personal[str]`: what the log can be made to forget. The
+class says whose it is: `@event_type("user.registered", subject="user_id")`."""
 
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
 
@@ -25,18 +30,22 @@ class Event(msgspec.Struct, frozen=True, gc=False):
     """Base of domain events: a frozen typed struct whose fields are the payload.
 
     `TYPE` is the name it is stored under for ever; `TYPE_VERSION` counts the shapes of its payload,
-    from 1. A `PUBLIC` event is part of the service's feed, the others stay inside.
+    from 1. A `PUBLIC` event is part of the service's feed, the others stay inside. `SUBJECT` is the
+    field with the id of the person whom its personal fields are about.
     """
 
     TYPE: ClassVar[str] = ""
     TYPE_VERSION: ClassVar[int] = 1
     PUBLIC: ClassVar[bool] = True
+    SUBJECT: ClassVar[str | None] = None
 
 
 C = TypeVar("C", bound=type[Event])
 
 
-def event_type(name: str, *, version: int = 1, public: bool = True) -> Callable[[C], C]:
+def event_type(
+    name: str, *, version: int = 1, public: bool = True, subject: str | None = None
+) -> Callable[[C], C]:
     """Give an event class the name and version it is stored under.
 
     Raises ValueError for a name that is not lower-case words joined by dots, or a version below 1.
@@ -47,7 +56,7 @@ def event_type(name: str, *, version: int = 1, public: bool = True) -> Callable[
         raise ValueError(f"event type {name!r} has version {version}: versions start at 1")
 
     def named(cls: C) -> C:
-        cls.TYPE, cls.TYPE_VERSION, cls.PUBLIC = name, version, public
+        cls.TYPE, cls.TYPE_VERSION, cls.PUBLIC, cls.SUBJECT = name, version, public, subject
         return cls
 
     return named
