@@ -37,31 +37,34 @@ def make_data_dir(data_dir: Path) -> None:
 def own_server(
     settings: Settings, services: Iterable[str], *, throwaway: bool = False
 ) -> Iterator[dict[str, str]]:
-    """Service to conninfo. Without a configured server, an embedded one runs meanwhile.
+    """Service to conninfo. An embedded server runs meanwhile for those without a configured one.
 
     `throwaway`: the data directory is gone afterwards, so the server need not end tidily.
 
     Raises the errors of EmbeddedPostgres.start, and NoDatabase where a server cannot be reached.
     """
-    if settings.database_url:
-        yield _on_configured(settings, services)
+    found, rest = _configured(settings, services)
+    if not rest:
+        yield found
         return
     make_data_dir(settings.data_dir)
     with EmbeddedPostgres(postgres_dir(settings), throwaway=throwaway) as server:
-        yield _on_embedded(server.conninfo("postgres"), services)
+        yield found | _on_embedded(server.conninfo("postgres"), rest)
 
 
 def running_server(settings: Settings, services: Iterable[str]) -> dict[str, str]:
     """Service to conninfo on a server that somebody else runs. Raises NoDatabase."""
-    if settings.database_url or settings.database_urls:
-        return _on_configured(settings, services)
+    found, rest = _configured(settings, services)
+    if not rest:
+        return found
     conninfo = running_conninfo(postgres_dir(settings))
     if conninfo is None:
         raise NoDatabase(
-            f"no PostgreSQL: LONJA_DATABASE_URL is not set and nothing serves {settings.data_dir}. "
-            "Set it, or start the embedded server with `lonja db up`"
+            f"no PostgreSQL for {', '.join(rest)}: neither LONJA_DATABASE_URL nor a "
+            "LONJA_DATABASE_URLS entry names one, and nothing serves "
+            f"{settings.data_dir}. Set one, or start the embedded server with `lonja db up`"
         )
-    return _on_embedded(conninfo, services)
+    return found | _on_embedded(conninfo, rest)
 
 
 def _on_embedded(conninfo: str, services: Iterable[str]) -> dict[str, str]:
@@ -74,13 +77,16 @@ def _on_embedded(conninfo: str, services: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _on_configured(settings: Settings, services: Iterable[str]) -> dict[str, str]:
-    """`database_urls` as they are; the other services get a database on `database_url`."""
-    found = {}
-    for service in services:
-        if url := settings.database_urls.get(service):
-            found[service] = url
-            continue
+def _configured(settings: Settings, services: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+    """`database_urls` as they are, the others' databases on `database_url`; and, where that is not
+    set, the services left over.
+    """
+    asked = list(services)
+    found = {name: url for name in asked if (url := settings.database_urls.get(name))}
+    rest = [name for name in asked if name not in found]
+    if not settings.database_url:
+        return found, rest
+    for service in rest:
         name = database_name(service)
         try:
             create_database(settings.database_url, name)
@@ -95,7 +101,7 @@ def _on_configured(settings: Settings, services: Iterable[str]) -> dict[str, str
                 "check LONJA_DATABASE_URL and that the server is up"
             ) from None
         found[service] = psycopg.conninfo.make_conninfo(settings.database_url, dbname=name)
-    return found
+    return found, []
 
 
 def _first_line(error: psycopg.Error) -> str:

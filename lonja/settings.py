@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -101,8 +101,9 @@ class AuditSettings(Group):
 class Settings(BaseSettings):
     """Everything that may be set.
 
-    `database_url` names a server where Lonja may create databases; without it, `lonja up` embeds
-    one in `data_dir`. `database_urls` gives services databases of their own choice, on any server.
+    `database_urls` gives services databases of their own choice, on any server; `database_url`
+    names a server where Lonja may create the others'. Those that have neither are in the server
+    that `lonja up` embeds in `data_dir`.
     `service_urls` says where services answer that do not listen on `host` and their usual port.
     """
 
@@ -120,6 +121,13 @@ class Settings(BaseSettings):
     payments: PaymentSettings = PaymentSettings()
     mail: MailSettings = MailSettings()
     audit: AuditSettings = AuditSettings()
+
+    @field_validator("database_urls", "service_urls")
+    @classmethod
+    def _known_services(cls, urls: dict[str, str]) -> dict[str, str]:
+        if unknown := sorted(urls.keys() - set(SERVICES)):
+            raise ValueError(f"no service {unknown[0]!r}: expected one of {', '.join(SERVICES)}")
+        return urls
 
     def service_url(self, service: str) -> str:
         """Where `service` answers when it runs as a process of its own."""

@@ -68,7 +68,10 @@ def _examinations(settings: Settings) -> Iterator[tuple[str, Examination]]:
     yield "Python", lambda: f"{platform.python_implementation()} {sys.version.split()[0]}"
     yield "data directory", lambda: _data_dir(settings)
     yield "internal secret", lambda: _secret(settings)
-    yield "PostgreSQL", lambda: _postgres(settings)
+    if settings.database_url or set(SERVICES) - settings.database_urls.keys():
+        yield "PostgreSQL", lambda: _postgres(settings)
+    for name, url in settings.database_urls.items():
+        yield f"PostgreSQL of {name}", lambda url=url: _server(url)  # type: ignore[misc]
     yield f"port {ROUTER_PORT}", lambda: _port(settings)
     yield "demo data", _demo_data
     for service in SERVICES:
@@ -89,6 +92,10 @@ def _postgres(settings: Settings) -> str:
     conninfo = settings.database_url or running_conninfo(postgres_dir(settings))
     if not conninfo:
         return f"embedded, not running; binaries in {find_binaries()}"
+    return _server(conninfo)
+
+
+def _server(conninfo: str) -> str:
     try:
         with psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX) as connection:
             row = connection.execute("SHOW server_version").fetchone()

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 from pathlib import Path
 
+from email_validator import validate_email
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound
 
 from subgraphs.notifications.domain import Notification, Recipient
@@ -52,7 +53,7 @@ def mail(notification: Notification, recipient: Recipient, sender: str) -> Email
     text = render(queued.template, queued.values, name=recipient.name)
     message = EmailMessage()
     message["From"] = sender
-    message["To"] = formataddr((recipient.name or "", recipient.email))
+    message["To"] = formataddr((recipient.name or "", _ascii(recipient.email)))
     message["Subject"] = text.subject
     message["Date"] = format_datetime(queued.at)
     message["Message-ID"] = f"<{notification.id}.{notification.round}@{sender.rpartition('@')[2]}>"
@@ -64,3 +65,9 @@ def mail(notification: Notification, recipient: Recipient, sender: str) -> Email
     if text.html is not None:
         message.add_alternative(text.html, subtype="html")
     return message
+
+
+def _ascii(email: str) -> str:
+    """The address as a mail's header holds it: a domain of other letters in IDNA (RFC 5891)."""
+    address = validate_email(email, check_deliverability=False).ascii_email
+    return email if address is None else address

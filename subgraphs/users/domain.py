@@ -264,9 +264,13 @@ class User:
 
 
 def checked_email(email: str) -> str:
-    """The address in its normal form, the domain in lower case. Raises InvalidValue."""
+    """The address in its normal form, the domain in lower case. Raises InvalidValue.
+
+    Before the @ it is ASCII: few mail servers take anything else (SMTPUTF8, RFC 6531).
+    """
     try:
-        return validate_email(email, check_deliverability=False).normalized
+        checked = validate_email(email, check_deliverability=False, allow_smtputf8=False)
+        return checked.normalized
     except EmailNotValidError as error:
         raise InvalidValue(
             f"{email[:80]!r} is not an e-mail address: {error}", path=["input", "email"]

@@ -147,6 +147,7 @@ def test_a_database_server_that_is_not_there() -> None:
         ({"LONJA_PAYMENTS__DECLINE_RATE": "2"}, "payments.decline_rate"),
         ({"LONJA_USERS__ACCESS_TOKEN_SECONDS": "soon"}, "users.access_token_seconds"),
         ({"LONJA_DATABASE_URLS": "{"}, "database_urls"),
+        ({"LONJA_DATABASE_URLS": '{"order": "dbname=o"}'}, "no service 'order'"),
         ({"LONJA_CONFIG": "no-such-file.toml"}, "no-such-file.toml"),
     ],
     ids=str,

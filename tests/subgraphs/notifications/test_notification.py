@@ -123,6 +123,12 @@ def written(name: str | None = "Ana <b>Núñez</b>") -> EmailMessage:
     return mail(notification(QUEUED).state, recipient, "shop@lonja.example")
 
 
+def test_a_domain_of_other_letters_is_sent_in_ascii() -> None:
+    recipient = Recipient("usr_1", "ana@bücher.example", "Ana")
+    message = mail(notification(QUEUED).state, recipient, "shop@lonja.example")
+    assert message["To"] == "Ana <ana@xn--bcher-kva.example>"
+
+
 def test_the_mail_says_what_was_ordered_and_escapes_names() -> None:
     message = written()
     assert message["Subject"] == "Your order 1001 is confirmed"

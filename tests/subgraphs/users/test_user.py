@@ -56,7 +56,9 @@ def test_registered_already_is_nothing_to_do() -> None:
     ana().when(lambda u: u.register("ana@example.com", None, NOW)).then_nothing()
 
 
-@pytest.mark.parametrize("email", ["", "ana", "ana@", "@example.com", "a b@example.com", "a@b"])
+@pytest.mark.parametrize(
+    "email", ["", "ana", "ana@", "@example.com", "a b@example.com", "a@b", "ñ@example.com"]
+)
 def test_what_is_no_address_is_not_registered(email: str) -> None:
     refusal = (
         nobody()
