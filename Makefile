@@ -42,6 +42,9 @@ up: $(VENV)/.demo ## the same, and keep serving
 test: $(VENV)/.demo ## all tests
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
+differential: $(VENV)/.base ## 100,000 random operations through the router and through one schema
+	@$(BIN)/python -m tests.support.differential.main $(DIFFERENTIAL_ARGS)
+
 static: $(VENV)/.demo ## formatting, lint, types, import direction
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
