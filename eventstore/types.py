@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,10 +50,11 @@ class EventTypes:
                 raise ValueError(f"upcaster of {upcaster.type!r}: no such event type")
             self._upcasters[upcaster.type, upcaster.from_version] = upcaster
         self._check_chains()
+        self.upcasters = tuple(self._upcasters.values())
         self.names = frozenset(self._by_name)
         self.public_names = frozenset(n for n, r in self._by_name.items() if r.cls.PUBLIC)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[type[Event]]:
         return (registered.cls for registered in self._by_name.values())
 
     def _register(self, cls: type[Event]) -> None:
@@ -140,14 +141,15 @@ class EventTypes:
         value = msgspec.json.decode(payload)
         for step in range(version, self.current(name).TYPE_VERSION):
             if (upcaster := self._upcasters.get((name, step))) is None:
-                raise UnknownEventType(name, step, self._versions(name))
+                raise UnknownEventType(name, step, self.versions(name))
             value = upcaster.function(value)
         if version > self.current(name).TYPE_VERSION:
-            raise UnknownEventType(name, version, self._versions(name))
+            raise UnknownEventType(name, version, self.versions(name))
         result: Mapping[str, Any] = value
         return result
 
-    def _versions(self, name: str) -> list[int]:
+    def versions(self, name: str) -> list[int]:
+        """The versions of a type that can be read, the newest last. Raises UnknownEventType."""
         old = [version for known, version in self._upcasters if known == name]
         return [*sorted(old), self.current(name).TYPE_VERSION]
 

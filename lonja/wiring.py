@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, cast
 
-from eventstore import Feed, HttpFeed
+from eventstore import EventTypes, Feed, HttpFeed
 from lonja.errors import BadSettings, SupergraphBroken
-from lonja.keys import internal_secret, keys_dir
+from lonja.keys import SECRET_BYTES, internal_secret, keys_dir
 from lonja.sealing import LogSealer
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
@@ -55,6 +56,19 @@ def build_service(
         return cast(AnyService, module.build(context))
     except ValueError as error:
         raise BadSettings(f"service {name} cannot be built: {error}") from error
+
+
+def event_types(name: str) -> EventTypes:
+    """The event types of a service, known without its database, settings and keys."""
+    module = importlib.import_module(f"subgraphs.{name}.app")
+    context = ServiceContext(
+        name=name,
+        conninfo="",
+        feeds={},
+        internal_secret=secrets.token_bytes(SECRET_BYTES),
+        clock=lambda: datetime.now(UTC),
+    )
+    return cast(AnyService, module.build(context)).store.types
 
 
 def service_settings(name: str, settings: Settings) -> dict[str, Any]:

@@ -10,9 +10,19 @@ from typing import Any
 import msgspec
 
 SECRET_FIELDS = frozenset(
-    {"payment_method_token", "token_hash", "client_token", "secret", "password_hash", "answer"}
+    {
+        "payment_method_token",
+        "method_token",
+        "token_hash",
+        "client_token",
+        "secret",
+        "password_hash",
+        "answer",
+    }
 )
-"""`answer` is what a customer told their bank (payment.action_answered)."""
+"""Of events, and of the states that are folded from them. `answer` is what a customer told their
+bank (payment.action_answered).
+"""
 NUL_SHOWN = "\ufffd"
 
 DEPTH_MAX = 50

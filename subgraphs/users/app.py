@@ -87,6 +87,8 @@ def build(context: ServiceContext) -> UsersService:
     resources = UsersResources(users, sessions, user_reads)
 
     async def bootstrap() -> None:
+        if "signing_key_file" not in settings:
+            log.warning("no signing_key_file: tokens are good until the service stops")
         email = settings.get("bootstrap_admin_email")
         password = settings.get("bootstrap_admin_password")
         if not email or not password:
@@ -123,5 +125,4 @@ def build(context: ServiceContext) -> UsersService:
 def _keys(file: str | Path | None) -> SigningKeys:
     if file is not None:
         return SigningKeys.from_file(Path(file))
-    log.warning("no signing_key_file: tokens are good until the service stops")
     return SigningKeys.generate()

@@ -120,6 +120,20 @@ def test_log_show_has_a_streams_events_with_their_payloads(shop: Running) -> Non
     assert '"sku": "INK"' in shop.lonja("log", "show", shop.order_id).stdout
 
 
+def test_what_opens_something_is_shown_to_nobody(shop: Running) -> None:
+    """Neither as an event, nor in a state, nor in a difference: as the journal shows it."""
+    (placed, *_) = shop.json("log", "show", shop.order_id)
+    assert placed["data"]["payment_method_token"] is None
+    lines = shop.lonja("log", "search", "--type", "payment.requested", "--json").stdout.splitlines()
+    (payment,) = map(json.loads, lines)
+    assert payment["data"]["payment_method_token"] is None
+    process = "plc_" + shop.order_id.partition("_")[2]
+    for stream in (shop.order_id, process, payment["stream"]):
+        for how in (("--at", "1"), ("--diff", "0", "1")):
+            said = shop.lonja("log", "show", stream, *how, "--json").stdout
+            assert "tok_" not in said, (stream, how)
+
+
 def test_log_trace_leads_from_the_placement_through_all_services(shop: Running) -> None:
     correlation = shop.json("log", "show", shop.order_id)[0]["correlation_id"]
     root = shop.json("log", "trace", correlation)

@@ -9,6 +9,7 @@ from lonja.commands.log.proving import check_proof, checkpoint, prove, verify
 from lonja.commands.log.reading import search, tail
 from lonja.commands.log.showing import show
 from lonja.commands.log.tracing import trace
+from lonja.commands.log.types import types
 
 
 @click.group()
@@ -16,5 +17,5 @@ def log() -> None:
     """The event logs: who did what, when, what led to it, and the proof that it stands so."""
 
 
-for command in (tail, show, search, trace, export, verify, checkpoint, prove, check_proof):
+for command in (tail, show, search, trace, export, verify, checkpoint, prove, check_proof, types):
     log.add_command(command)

@@ -16,6 +16,7 @@ from lonja.errors import LonjaError
 from lonja.output import print_rows
 from lonja.settings import SERVICES, Settings
 from lonja.wiring import build_service
+from subgraphs.journal.redaction import redact
 
 EVENTS_SHOWN = 20
 EVENTS_MAX = 10_000
@@ -54,7 +55,7 @@ async def open_stores(
 
 
 def described(service: str, event: Recorded[Any]) -> dict[str, Any]:
-    """An event with its metadata, flat, as JSON."""
+    """An event with its metadata, flat, as JSON; null for each secret, as in the journal."""
     metadata = event.metadata
     return {
         "service": service,
@@ -73,8 +74,13 @@ def described(service: str, event: Recorded[Any]) -> dict[str, Any]:
         "causation_id": metadata.causation_id,
         "reason": metadata.reason,
         "tags": list(event.tags),
-        "data": msgspec.to_builtins(event.event),
+        "data": redacted(msgspec.to_builtins(event.event)),
     }
+
+
+def redacted(value: Any) -> Any:
+    """JSON values without what no auditor needs to see."""
+    return msgspec.json.decode(redact(msgspec.json.encode(value))[0])
 
 
 def print_events(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:

@@ -12,7 +12,7 @@ import orjson
 
 from eventstore import Recorded
 from eventstore.audit.as_of import History
-from lonja.commands.log.logs import NothingFound, described
+from lonja.commands.log.logs import NothingFound, described, redacted
 from lonja.databases import running_server
 from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
@@ -50,15 +50,24 @@ def show(
 async def _stream(
     settings: Settings, stream: str
 ) -> tuple[str, list[Recorded[Any]], History | None]:
-    """The service that has the stream, its events, and what folds them. Raises NothingFound."""
+    """The service that has the stream, its events, and what folds them. Raises NothingFound.
+
+    States are without secrets, as the journal shows events.
+    """
     conninfos = running_server(settings, SERVICES)
     for name in SERVICES:
         service = build_service(name, settings, conninfos[name], {})
         async with service.store:
             events = await service.store.read_stream(stream)
         if events:
-            return name, events, service.histories.get(stream.partition("_")[0])
+            history = service.histories.get(stream.partition("_")[0])
+            return name, events, history and without_secrets(history)
     raise NothingFound(f"no service has a stream {stream!r}")
+
+
+def without_secrets(history: History) -> History:
+    """The same history, whose states show null for each secret."""
+    return History(history.aggregate, lambda state: redacted(history.plain(state)))
 
 
 def _known(history: History | None, stream: str) -> History:
