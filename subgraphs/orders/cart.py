@@ -168,7 +168,7 @@ class Cart:
         self.must_be_open(now)
         if destination == self.destination:
             return []
-        return [CartDestinationSet(self.id, destination)]
+        return [CartDestinationSet(self.id, destination, self.customer_id)]
 
     def priced(self, offers: Mapping[str, Offer]) -> tuple[CartLine, ...]:
         """The lines at the prices of now (`offers` by variant id), discounts kept.

@@ -50,6 +50,7 @@ class CartLineRemoved(Event, frozen=True):
 class CartDestinationSet(Event, frozen=True):
     cart_id: str
     destination: Destination
+    customer_id: str = ""
 
 
 @event_type("cart.ordered", public=False)

@@ -72,6 +72,7 @@ class OrderCancellationRequested(Event, frozen=True):
     order_id: str
     reason: str
     requested_by: str
+    customer_id: str = ""
 
 
 @event_type("order.cancellation_withdrawn", public=False)

@@ -265,7 +265,7 @@ class OrderHandlers:
         done = await self._seen(context, operation, order_id, reason, idempotency_key)
         if done is not None:
             return done
-        metadata = context.metadata(reason=reason, on_behalf_of=on_behalf_of)
+        metadata = context.metadata(on_behalf_of=on_behalf_of)
         outcome = outcome_of(metadata.command_id, order_id)
         idempotency = self._commands.idempotency(
             context, idempotency_key, operation, {"orderId": order_id, "reason": reason}

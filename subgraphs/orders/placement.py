@@ -83,6 +83,10 @@ class Placement:
         return self._terms.order_id
 
     @property
+    def customer_id(self) -> str:
+        return self._terms.customer_id
+
+    @property
     def lines(self) -> tuple[PlacedLine, ...]:
         return self._terms.lines
 

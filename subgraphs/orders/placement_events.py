@@ -77,6 +77,7 @@ class ShipmentRequested(Event, frozen=True):
     destination: Destination | None
     shipping_option_id: str
     resend: int = 0
+    customer_id: str = ""
 
 
 @event_type("placement.capture_requested")
@@ -117,6 +118,7 @@ class ShipmentCancellationRequested(Event, frozen=True):
     shipment_id: str | None
     reason: str
     resend: int = 0
+    customer_id: str = ""
 
 
 # ---- answers, as the process understood them
@@ -253,6 +255,7 @@ class CancellationStarted(Event, frozen=True):
     order_id: str
     reason: str
     requested_by: str
+    customer_id: str = ""
 
 
 @event_type("placement.cancellation_withdrawn", public=False)
@@ -281,6 +284,7 @@ class PlacementResumed(Event, frozen=True):
     order_id: str
     resumed_by: str
     reason: str
+    customer_id: str = ""
 
 
 @event_type("placement.ended", public=False)

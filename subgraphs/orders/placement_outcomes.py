@@ -31,7 +31,9 @@ def _told(state: Placement, event: PlacementEvent) -> OrderEvent | None:
                 terms.order_id, terms.number, terms.customer_id, terms.total_minor, terms.currency
             )
         case happened.CancellationStarted(reason=reason, requested_by=requested_by):
-            return order.OrderCancellationRequested(terms.order_id, reason, requested_by)
+            return order.OrderCancellationRequested(
+                terms.order_id, reason, requested_by, terms.customer_id
+            )
         case happened.CancellationWithdrawn(reason=reason):
             return order.OrderCancellationWithdrawn(terms.order_id, reason)
         case happened.ShipmentDispatched():

@@ -12,7 +12,7 @@ from datetime import timedelta
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.parts import ShipmentLine, StockLine
 from subgraphs.orders.placement import Placement
-from subgraphs.orders.placement_states import Goods, Money, Parcel, Step, Stock
+from subgraphs.orders.placement_states import Goal, Goods, Money, Parcel, Step, Stock
 from subgraphs.orders.placement_waits import capture_key
 
 RESERVATION_TTL_SECONDS = 15 * 60
@@ -99,6 +99,7 @@ def request_for(state: Placement, key: str, resend: int = 0) -> happened.Request
                 destination=terms.destination,
                 shipping_option_id=terms.shipping_option_id,
                 resend=resend,
+                customer_id=terms.customer_id,
             )
         case Step.CAPTURE:
             return happened.CaptureRequested(
@@ -115,7 +116,7 @@ def request_for(state: Placement, key: str, resend: int = 0) -> happened.Request
                 order_id=order,
                 request_id=f"{order}:release:{state.reserve_attempt}",
                 reservation_id=state.reservation_id or "",
-                reason=state.reason or "",
+                reason=_why(state),
                 resend=resend,
             )
         case Step.VOID:
@@ -123,7 +124,7 @@ def request_for(state: Placement, key: str, resend: int = 0) -> happened.Request
                 order_id=order,
                 request_id=f"{order}:void:{state.payment_id}",
                 payment_id=state.payment_id or "",
-                reason=state.reason or "",
+                reason=_why(state),
                 resend=resend,
             )
         case Step.CANCEL_SHIPMENT:
@@ -132,11 +133,17 @@ def request_for(state: Placement, key: str, resend: int = 0) -> happened.Request
                 order_id=order,
                 request_id=f"{order}:cancel_shipment",
                 shipment_id=planned[0] if len(planned) == 1 else None,
-                reason=state.reason or "",
+                reason=_why(state),
                 resend=resend,
+                customer_id=terms.customer_id,
             )
         case Step.CUSTOMER | Step.DISPATCH | Step.DEADLINE:
             raise AssertionError(f"nobody is asked for {step}: it is only waited for")
+
+
+def _why(state: Placement) -> str:
+    """The code of why things are given back: what a customer wrote stays in this service."""
+    return "CANCELLED" if state.goal is Goal.CANCEL else state.reason or ""
 
 
 def outstanding(state: Placement) -> list[str]:

@@ -237,7 +237,9 @@ def _on_cancellation(state: Placement, asked: answers.CancellationAsked) -> list
         return []
     if state.any_dispatched:
         raise NotCancellable(order, "goods of it have left: return them instead")
-    return [happened.CancellationStarted(order, asked.reason, asked.requested_by)]
+    return [
+        happened.CancellationStarted(order, asked.reason, asked.requested_by, state.customer_id)
+    ]
 
 
 def _on_resume(state: Placement, asked: answers.ResumeAsked) -> list[PlacementEvent]:
@@ -245,7 +247,7 @@ def _on_resume(state: Placement, asked: answers.ResumeAsked) -> list[PlacementEv
     if not keys:
         raise NothingToResume(state.order_id)
     events: list[PlacementEvent] = [
-        happened.PlacementResumed(state.order_id, asked.resumed_by, asked.reason)
+        happened.PlacementResumed(state.order_id, asked.resumed_by, asked.reason, state.customer_id)
     ]
     for key in keys:
         wait = state.waits.get(key)

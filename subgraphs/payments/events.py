@@ -57,6 +57,7 @@ class PaymentActionRequired(OfPayment, frozen=True):
     client_token: str | None
     provider_reference: str
     deadline: datetime
+    customer_id: str = ""
 
 
 @event_type("payment.action_answered")
@@ -65,6 +66,7 @@ class PaymentActionAnswered(OfPayment, frozen=True):
 
     operation_id: str
     answer: str
+    customer_id: str = ""
 
 
 @event_type("payment.outcome_unknown")
@@ -117,6 +119,7 @@ class PaymentVoidRequested(OfPayment, frozen=True):
     operation_id: str
     reason: str
     abandoned: bool = False
+    customer_id: str = ""
 
 
 @event_type("payment.voided")
@@ -144,6 +147,7 @@ class PaymentRefundRequested(OfPayment, frozen=True):
     amount_minor: int
     currency: str
     reason: str
+    customer_id: str = ""
 
 
 @event_type("payment.refunded")
@@ -167,12 +171,14 @@ class PaymentRefundFailed(OfPayment, frozen=True):
 
 @event_type("payment.operation_refused", public=False)
 class PaymentOperationRefused(OfPayment, frozen=True):
-    """Somebody tried what the rules forbid: kept for who asks later."""
+    """Somebody tried what the rules forbid, and said why: kept for who asks later."""
 
     operation: str
     amount_minor: int | None
     code: str
     message: str
+    reason: str | None = None
+    customer_id: str = ""
 
 
 PaymentEvent = (

@@ -143,7 +143,6 @@ class PaymentHandlers:
                 operation=f"{kind}Payment",
                 idempotency_key=key,
                 body=body,
-                reason=reason,
             )
         except Refusal as refusal:
             refused = refusal
@@ -151,9 +150,9 @@ class PaymentHandlers:
                 Payment,
                 payment_id,
                 lambda payment: (
-                    domain.refuse(payment, kind, amount, refused) if payment.exists else []
+                    domain.refuse(payment, kind, amount, refused, reason) if payment.exists else []
                 ),
-                metadata=context.metadata(reason=reason),
+                metadata=context.metadata(),
             )
             raise
 

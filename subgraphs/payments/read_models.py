@@ -200,11 +200,14 @@ class PaymentLedger(Projection):
         detail = next(
             (
                 getattr(event, name)
-                for name in ("decline_code", "code", "reason", "operation")
+                for name in ("decline_code", "code", "operation")
                 if hasattr(event, name)
             ),
             None,
         )
+        reason = getattr(event, "reason", None)
+        if isinstance(event, PaymentCaptureFailed | PaymentVoidFailed | PaymentRefundFailed):
+            detail, reason = reason, None  # a code, where the others have what somebody wrote
         cursor.execute(
             "INSERT INTO payment_ledger VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
@@ -213,7 +216,7 @@ class PaymentLedger(Projection):
                 recorded.type.removeprefix("payment."),
                 getattr(event, "amount_minor", None),
                 detail,
-                metadata.reason,
+                reason,
                 metadata.actor.kind,
                 metadata.actor.id,
                 str(recorded.id),

@@ -71,6 +71,7 @@ class FulfilmentOpened(Event, frozen=True):
     lines: tuple[OrderedLine, ...]
     destination: Destination | None
     option_id: str
+    customer_id: str = ""
 
 
 @event_type("fulfilment.assigned", public=False)
@@ -97,6 +98,7 @@ class FulfilmentClosed(Event, frozen=True):
     order_id: str
     request_id: str
     reason: str
+    customer_id: str = ""
 
 
 class OfShipment(Event, frozen=True):
@@ -116,6 +118,7 @@ class ShipmentPlanned(OfShipment, frozen=True):
     option_id: str
     weight_grams: int
     warehouse_id: str | None = None
+    customer_id: str = ""
 
 
 @event_type("shipment.packed")
@@ -139,6 +142,7 @@ class ShipmentTrackingUpdated(OfShipment, frozen=True):
     status: str
     at: datetime
     location: str | None = None
+    customer_id: str = ""
 
 
 @event_type("shipment.delivered")
@@ -161,6 +165,7 @@ class ShipmentCancelled(OfShipment, frozen=True):
 
     request_id: str
     reason: str
+    customer_id: str = ""
 
 
 FulfilmentEvent = FulfilmentOpened | FulfilmentAssigned | FulfilmentWithdrawn | FulfilmentClosed

@@ -109,7 +109,7 @@ class ShippingHandlers:
         if (seen := await self._seen(idempotency)) is not None:
             return seen
         shipment = await self._existing(shipment_id, expected_version)
-        metadata = context.metadata(reason=why)
+        metadata = context.metadata()
         try:
             appended = await self._planning.withdraw(
                 shipment,

@@ -45,6 +45,7 @@ class Planning:
         lines: tuple[OrderedLine, ...],
         destination: Destination | None,
         option_id: str,
+        customer_id: str,
         metadata: Metadata,
         idempotency: Idempotency,
     ) -> None:
@@ -58,6 +59,7 @@ class Planning:
                 lines=lines,
                 destination=destination,
                 option_id=option_id,
+                customer_id=customer_id,
             )
 
         await self.decide(order_id, decide, metadata=metadata, idempotency=idempotency)
@@ -68,6 +70,7 @@ class Planning:
         order_id: str,
         request_id: str,
         reason: str,
+        customer_id: str,
         metadata: Metadata,
         idempotency: Idempotency,
     ) -> None:
@@ -78,7 +81,11 @@ class Planning:
                 shipment_id: await load(shipment_id) for shipment_id in fulfilment.assigned
             }
             return fulfilment.cancel(
-                shipments, order_id=order_id, request_id=request_id, reason=reason
+                shipments,
+                order_id=order_id,
+                request_id=request_id,
+                reason=reason,
+                customer_id=customer_id,
             )
 
         await self.decide(order_id, decide, metadata=metadata, idempotency=idempotency)

@@ -34,6 +34,7 @@ class ShipmentRequested(msgspec.Struct, frozen=True):
     lines: tuple[OrderedLine, ...]
     shipping_option_id: str
     destination: Destination | None = None
+    customer_id: str = ""
 
 
 class CancellationRequested(msgspec.Struct, frozen=True):
@@ -42,6 +43,7 @@ class CancellationRequested(msgspec.Struct, frozen=True):
     order_id: str
     request_id: str
     reason: str
+    customer_id: str = ""
 
 
 class OrderPlaced(msgspec.Struct, frozen=True):
@@ -82,6 +84,7 @@ class ShipmentRequests(Reactor):
                     lines=asked.lines,
                     destination=asked.destination,
                     option_id=asked.shipping_option_id,
+                    customer_id=asked.customer_id,
                     metadata=metadata,
                     idempotency=message.idempotency,
                 )
@@ -90,6 +93,7 @@ class ShipmentRequests(Reactor):
                     order_id=asked.order_id,
                     request_id=asked.request_id,
                     reason=asked.reason,
+                    customer_id=asked.customer_id,
                     metadata=metadata,
                     idempotency=message.idempotency,
                 )

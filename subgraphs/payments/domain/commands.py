@@ -112,7 +112,11 @@ def void(
         return []
     if not payment.may_hold:
         raise NothingToVoid(payment.id, payment.state.value)
-    return [PaymentVoidRequested(*payment.about(request_id), operation_id, reason)]
+    return [
+        PaymentVoidRequested(
+            *payment.about(request_id), operation_id, reason, customer_id=payment.customer_id
+        )
+    ]
 
 
 def void_or_confirm(
@@ -133,7 +137,14 @@ def refund(payment: Payment, operation_id: str, amount: Money, reason: str) -> l
         return []
     wanted = _within("refund", amount, Money(payment.refundable_minor, payment.currency))
     return [
-        PaymentRefundRequested(*payment.about(), operation_id, wanted, payment.currency, reason)
+        PaymentRefundRequested(
+            *payment.about(),
+            operation_id,
+            wanted,
+            payment.currency,
+            reason,
+            payment.customer_id,
+        )
     ]
 
 
@@ -143,7 +154,11 @@ def answer_action(payment: Payment, operation_id: str, answer: str) -> list[Paym
         return []
     if payment.action is None or payment.pending:
         raise NoActionPending(payment.id, payment.state.value)
-    return [PaymentActionAnswered(*payment.about(payment.request_id), operation_id, answer)]
+    return [
+        PaymentActionAnswered(
+            *payment.about(payment.request_id), operation_id, answer, payment.customer_id
+        )
+    ]
 
 
 def abandon_action(payment: Payment, now: datetime) -> list[PaymentEvent]:
@@ -151,17 +166,32 @@ def abandon_action(payment: Payment, now: datetime) -> list[PaymentEvent]:
     if payment.action is None or payment.pending or payment.action.deadline > now:
         return []
     operation_id = operation_of("void", payment.id, ABANDONED)
-    about = payment.about(payment.request_id)
-    return [PaymentVoidRequested(*about, operation_id, ABANDONED, abandoned=True)]
+    return [
+        PaymentVoidRequested(
+            *payment.about(payment.request_id),
+            operation_id,
+            ABANDONED,
+            abandoned=True,
+            customer_id=payment.customer_id,
+        )
+    ]
 
 
 def refuse(
-    payment: Payment, operation: str, amount: Money | None, refusal: Refusal
+    payment: Payment, operation: str, amount: Money | None, refusal: Refusal, reason: str | None
 ) -> list[PaymentEvent]:
     """Keep that somebody tried what the rules forbid."""
     minor = None if amount is None else amount.minor
     return [
-        PaymentOperationRefused(*payment.about(), operation, minor, refusal.code, refusal.message)
+        PaymentOperationRefused(
+            *payment.about(),
+            operation,
+            minor,
+            refusal.code,
+            refusal.message,
+            reason,
+            payment.customer_id,
+        )
     ]
 
 

@@ -76,6 +76,7 @@ def _authorization(
                     answer.client_token,
                     answer.reference,
                     deadline,
+                    payment.customer_id,
                 )
             ]
         case _:

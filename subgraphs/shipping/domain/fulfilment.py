@@ -33,6 +33,7 @@ class Fulfilment:
 
     id: str
     order_id: str = ""
+    customer_id: str = ""
     lines: tuple[OrderedLine, ...] = ()
     destination: Destination | None = None
     option_id: str = ""
@@ -53,11 +54,12 @@ class Fulfilment:
         lines: tuple[OrderedLine, ...],
         destination: Destination | None,
         option_id: str,
+        customer_id: str,
     ) -> Decision:
         """Decide: ship all of it, in one shipment. The same request again is nothing to do."""
         if request_id in self.answered or self.lines or self.closed:
             return {}
-        opened = FulfilmentOpened(order_id, request_id, lines, destination, option_id)
+        opened = FulfilmentOpened(order_id, request_id, lines, destination, option_id, customer_id)
         wanted = tuple(ParcelLine(line.line_id, line.variant_id, line.quantity) for line in lines)
         planned = self.evolve(opened).plan(shipment_id, wanted, request_id=request_id)
         return {
@@ -109,6 +111,7 @@ class Fulfilment:
             self.option_id,
             weight,
             warehouse_id,
+            self.customer_id,
         )
         assigned = FulfilmentAssigned(self.order_id, shipment_id, parcel)
         return {self.id: [assigned], shipment_id: [planned]}
@@ -120,6 +123,7 @@ class Fulfilment:
         order_id: str,
         request_id: str,
         reason: str,
+        customer_id: str,
     ) -> Decision:
         """Decide: ship nothing of the order any more, unless something has left already.
 
@@ -130,11 +134,11 @@ class Fulfilment:
         if request_id in self.answered or any(s.has_left for s in shipments.values()):
             return {}
         decision: dict[str, Sequence[Event]] = {
-            self.id: [FulfilmentClosed(order_id, request_id, reason)]
+            self.id: [FulfilmentClosed(order_id, request_id, reason, customer_id)]
         }
         never_was = shipment_of(order_id, request_id)
         for shipment_id, shipment in sorted(
-            shipments.items() or [(never_was, Shipment(never_was, order_id))]
+            shipments.items() or [(never_was, Shipment(never_was, order_id, customer_id))]
         ):
             decision[shipment_id] = shipment.cancel(reason, request_id=request_id)
         return decision
@@ -168,6 +172,7 @@ class Fulfilment:
                 return replace(
                     self,
                     order_id=event.order_id,
+                    customer_id=event.customer_id,
                     lines=event.lines,
                     destination=event.destination,
                     option_id=event.option_id,

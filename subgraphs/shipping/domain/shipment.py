@@ -50,6 +50,7 @@ class Shipment:
 
     id: str
     order_id: str = ""
+    customer_id: str = ""
     state: ShipmentState = ShipmentState.NONE
     lines: tuple[ParcelLine, ...] = ()
     option_id: str = ""
@@ -124,7 +125,9 @@ class Shipment:
         )
         if not self.has_left or final:
             raise ShipmentNotIn(self.id, self.state.value, f"tracked as {status.value}")
-        said = ShipmentTrackingUpdated(self.order_id, self.id, status.value, at, location)
+        said = ShipmentTrackingUpdated(
+            self.order_id, self.id, status.value, at, location, self.customer_id
+        )
         match status:
             case TrackingStatus.DELIVERED:
                 return [said, ShipmentDelivered(self.order_id, self.id, at)]
@@ -139,7 +142,7 @@ class Shipment:
             return []
         if self.has_left:
             raise ShipmentNotIn(self.id, self.state.value, "cancelled")
-        return [ShipmentCancelled(self.order_id, self.id, request_id, reason)]
+        return [ShipmentCancelled(self.order_id, self.id, request_id, reason, self.customer_id)]
 
     def evolve(self, event: ShipmentEvent) -> Shipment:
         """Fold. Never refuses: the event already happened."""
@@ -148,6 +151,7 @@ class Shipment:
                 return replace(
                     self,
                     order_id=event.order_id,
+                    customer_id=event.customer_id,
                     state=ShipmentState.PLANNED,
                     lines=event.lines,
                     option_id=event.option_id,

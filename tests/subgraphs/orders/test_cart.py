@@ -140,8 +140,9 @@ def test_a_line_is_removed() -> None:
 
 
 def test_a_destination_is_set_once() -> None:
-    assert cart().set_destination(MADRID, now=NOW) == [CartDestinationSet(CART, MADRID)]
-    assert cart(CartDestinationSet(CART, MADRID)).set_destination(MADRID, now=NOW) == []
+    set_once = CartDestinationSet(CART, MADRID, CREATED.customer_id)
+    assert cart().set_destination(MADRID, now=NOW) == [set_once]
+    assert cart(set_once).set_destination(MADRID, now=NOW) == []
 
 
 def test_lines_are_priced_anew_and_keep_their_discount() -> None:

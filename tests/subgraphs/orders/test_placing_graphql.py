@@ -441,7 +441,9 @@ async def test_a_cancellation_gives_everything_back(database: str) -> None:
         assert page["placement"] == "DONE"
         assert codes(await cancel(shop, order, "d")) == ["NOT_CANCELLABLE"]
         [event] = await shop.it.events("order.cancellation_requested")
-        assert event.metadata.reason == "changed my mind"
+        assert event.event.reason == "changed my mind"
+        [released] = await shop.it.events("placement.release_requested")
+        assert released.event.reason == "CANCELLED", "what a customer wrote is nobody else's"
 
 
 async def test_asking_twice_with_two_keys_is_one_cancellation(database: str) -> None:

@@ -124,7 +124,8 @@ async def test_staff_capture_void_and_refund(database: str) -> None:
         assert (line.captured_minor, line.voided_minor, line.refunded_minor) == (400, 600, 150)
         [requested] = await shop.answers("refund_requested")
         assert requested.metadata.actor.id == "usr_staff"
-        assert requested.metadata.reason == "scratched"
+        assert (requested.event.reason, requested.event.customer_id) == ("scratched", "usr_1")
+        assert requested.metadata.reason is None, "the log cannot forget it there"
 
 
 async def test_a_repeated_key_moves_money_once(database: str) -> None:
@@ -173,6 +174,7 @@ async def test_over_the_ceiling_is_refused_typed_and_recorded(database: str) -> 
             "operation_refused",
             "operation_refused",
         ]
+        assert [line["reason"] for line in lines] == [None, None, "too early", None]
 
 
 @pytest.mark.parametrize(

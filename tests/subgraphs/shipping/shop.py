@@ -43,6 +43,7 @@ class Shipping:
         data = {
             "order_id": order,
             "request_id": request,
+            "customer_id": customer,
             "shipping_option_id": "standard",
             "destination": None if country is None else {"country": country, "name": "A"},
             "lines": [
@@ -65,11 +66,14 @@ class Shipping:
         await self.digest()
         return shipment_of(order, request)
 
-    async def cancel(self, name: str = "one", *, request: str = "cancel") -> None:
+    async def cancel(
+        self, name: str = "one", *, request: str = "cancel", customer: str = "usr_1"
+    ) -> None:
         """What orders says when an order is to be cancelled."""
         data = {
             "order_id": order_id(name),
             "request_id": f"{order_id(name)}/{request}",
+            "customer_id": customer,
             "shipment_id": None,
             "reason": "CUSTOMER",
         }

@@ -59,6 +59,7 @@ class Given:
                 lines=LINES,
                 destination=None,
                 option_id="standard",
+                customer_id="usr_1",
             )
         )
 
@@ -69,7 +70,13 @@ class Given:
     def cancel(self, request: str = "x1") -> Decision:
         assigned = {key: self.shipments[key] for key in self.fulfilment.assigned}
         return self.fold(
-            self.fulfilment.cancel(assigned, order_id="ord_1", request_id=request, reason="why")
+            self.fulfilment.cancel(
+                assigned,
+                order_id="ord_1",
+                request_id=request,
+                reason="why",
+                customer_id="usr_1",
+            )
         )
 
     def withdraw(self, shipment: str) -> Decision:
@@ -90,11 +97,13 @@ def test_an_order_is_planned_as_one_shipment() -> None:
     decision = Given(opened=False).open()
     parcel = (ParcelLine("l1", "var_a", 3), ParcelLine("l2", "var_b", 1))
     assert decision[fulfilment_of("ord_1")] == [
-        FulfilmentOpened("ord_1", "r1", LINES, None, "standard"),
+        FulfilmentOpened("ord_1", "r1", LINES, None, "standard", "usr_1"),
         FulfilmentAssigned("ord_1", SHP, parcel),
     ]
     assert decision[SHP] == [
-        ShipmentPlanned("ord_1", SHP, "r1", parcel, None, "standard", weight_grams=650)
+        ShipmentPlanned(
+            *("ord_1", SHP, "r1", parcel, None, "standard"), weight_grams=650, customer_id="usr_1"
+        )
     ]
 
 
@@ -147,8 +156,8 @@ def test_an_order_that_nobody_asked_to_ship_is_not_shipped() -> None:
 def test_cancelling_cancels_what_has_not_left() -> None:
     given = Given()
     decision = given.cancel()
-    assert decision[fulfilment_of("ord_1")] == [FulfilmentClosed("ord_1", "x1", "why")]
-    assert decision[SHP] == [ShipmentCancelled("ord_1", SHP, "x1", "why")]
+    assert decision[fulfilment_of("ord_1")] == [FulfilmentClosed("ord_1", "x1", "why", "usr_1")]
+    assert decision[SHP] == [ShipmentCancelled("ord_1", SHP, "x1", "why", "usr_1")]
     assert given.cancel() == {}
     with pytest.raises(NothingToShip):
         given.plan("shp_2", ("l1", 1))
