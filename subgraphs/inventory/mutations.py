@@ -18,6 +18,7 @@ from subgraphs.shared.graphql import (
     UserError,
     build_schema,
     mutation,
+    refused,
     user_error,
 )
 
@@ -182,7 +183,7 @@ class Mutation:
         return StockBatchPayload(
             stock_items=_items(done),
             receipt=done.receipt,
-            user_errors=[user_error(refusal) for refusal in done.refused],
+            user_errors=[refused(refusal) for refusal in done.refused],
         )
 
     @mutation("For staff. The reason is kept.")

@@ -16,7 +16,7 @@ from typing import Any
 
 from eventstore import EventStore, EventTypes, Streams
 from eventstore.audit.as_of import History
-from projections import OPERATOR_EVENTS, ReadModels, Timer, TimerRunner
+from projections import ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
 from subgraphs.notifications.domain import Notification
@@ -32,14 +32,14 @@ from subgraphs.notifications.webhook_delivery import STEP, WebhookNews, WebhookP
 from subgraphs.notifications.webhook_delivery import TABLES as WEBHOOK_TABLES
 from subgraphs.notifications.webhook_events import WEBHOOK_EVENTS
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import Service, ServiceContext
+from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
 
 
 def build(context: ServiceContext) -> Service[NotificationsResources]:
     """Build the service; nothing is opened before it starts."""
     store = EventStore(
         context.conninfo,
-        EventTypes([*EVENTS, *WEBHOOK_EVENTS, *OPERATOR_EVENTS]),
+        EventTypes([*EVENTS, *WEBHOOK_EVENTS, *SERVICE_EVENTS]),
         name=context.name,
     )
     streams, reads = Streams(store), ReadModels(context.conninfo)

@@ -263,7 +263,7 @@ def _set_all(
                 offer, line.quantity, discount_minor=discount_minor, now=context.clock()
             )
         except Refusal as refusal:
-            refusal.path = [str(index), *(refusal.path or [])]
+            refusal.path, refusal.recorded = [str(index), *(refusal.path or [])], True
             refused.append((line, refusal))
             continue
         for event in decided:

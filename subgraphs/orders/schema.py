@@ -27,6 +27,7 @@ from subgraphs.shared.graphql import (
     UserError,
     build_schema,
     mutation,
+    refused,
     user_error,
 )
 
@@ -246,7 +247,7 @@ async def _lines_payload(
     return CartPayload(
         cart=Cart.of(CartView.of_state(changed.cart, changed.version)),
         receipt=changed.receipt,
-        user_errors=[user_error(refusal) for refusal in changed.refusals],
+        user_errors=[refused(refusal) for refusal in changed.refusals],
     )
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from eventstore import EventStore, EventTypes, Streams
 from eventstore.audit.as_of import History
-from projections import OPERATOR_EVENTS, ReadModels, TimerRunner, Timers
+from projections import ReadModels, TimerRunner, Timers
 from subgraphs.payments import copies
 from subgraphs.payments.copies import PaymentsOfOrders
 from subgraphs.payments.domain.payment import Payment
@@ -35,7 +35,7 @@ from subgraphs.payments.read_models import PROJECTIONS
 from subgraphs.payments.reads import PaymentReads
 from subgraphs.payments.schema import PaymentsResources
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import Service, ServiceContext
+from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
 
 
 class PaymentsService(Service[PaymentsResources]):
@@ -63,7 +63,7 @@ class PaymentsService(Service[PaymentsResources]):
 def build(context: ServiceContext) -> PaymentsService:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *OPERATOR_EVENTS]), name=context.name)
+    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     provider = chosen_provider(context)
     policy = DrivePolicy(

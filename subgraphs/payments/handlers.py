@@ -154,6 +154,7 @@ class PaymentHandlers:
                 ),
                 metadata=context.metadata(),
             )
+            refused.recorded = not isinstance(refused, NotFound)
             raise
 
 

@@ -20,7 +20,7 @@ from eventstore.errors import IdempotencyKeyReused, WrongExpectedVersion
 from eventstore.event import Event, Folds
 from subgraphs.shared.errors import InvalidValue, KeyReused, Refusal, Refusals, VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
-from subgraphs.shared.graphql.types import Receipt, UserError, user_error
+from subgraphs.shared.graphql.types import Receipt, UserError, refused
 from subgraphs.shared.hashing import request_hash
 
 S = TypeVar("S", bound=Folds)
@@ -212,6 +212,6 @@ async def attempt(work: Awaitable[T]) -> Attempt[T]:
     try:
         return Attempt(await work)
     except Refusal as refusal:
-        return Attempt(None, [user_error(refusal)])
+        return Attempt(None, [refused(refusal)])
     except Refusals as several:
-        return Attempt(None, [user_error(refusal) for refusal in several.refusals])
+        return Attempt(None, [refused(refusal) for refusal in several.refusals])

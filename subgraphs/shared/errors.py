@@ -12,9 +12,13 @@ from typing import ClassVar
 
 
 class Refusal(Exception):
-    """The domain says no. `path` names the input it speaks of, from the arguments down."""
+    """The domain says no. `path` names the input it speaks of, from the arguments down.
+
+    `recorded` is set by who recorded it already; others are recorded as `command.refused`.
+    """
 
     code: ClassVar[str] = "REFUSED"
+    recorded = False
 
     def __init__(self, message: str, *, path: Sequence[str] | None = None) -> None:
         self.message = message

@@ -14,9 +14,10 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
-from eventstore import EventStore, EventStoreError, Feed, LocalFeed
+from eventstore import Event, EventStore, EventStoreError, Feed, LocalFeed
 from eventstore.audit.as_of import History
 from projections import (
+    OPERATOR_EVENTS,
     Projection,
     ProjectionMetrics,
     ProjectionRunner,
@@ -24,6 +25,7 @@ from projections import (
     ReactorRunner,
     ReadModels,
 )
+from subgraphs.shared import events
 from subgraphs.shared.auth import read_caller
 from subgraphs.shared.errors import Unauthenticated
 from subgraphs.shared.graphql.context import RequestContext, read_positions
@@ -32,6 +34,7 @@ from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.metrics import ServiceMetrics
 from subgraphs.shared.operations import Operator
+from subgraphs.shared.refused import RefusedCommands
 from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
@@ -39,6 +42,9 @@ PROBE_SECONDS_MAX = 1.0
 TOKEN_CHARACTERS_MAX = 200
 
 R = TypeVar("R")
+
+SERVICE_EVENTS: tuple[type[Event], ...] = (*OPERATOR_EVENTS, *events.EVENTS)
+"""Event types that every service has, to be registered with its own."""
 
 
 class Background(Protocol):
@@ -116,6 +122,7 @@ class Service(Generic[R]):
             conninfo=context.conninfo,
             secret=context.internal_secret,
         )
+        self._refused = RefusedCommands(store)
         self._running: AsyncExitStack | None = None
         self.app = build_app(self, routes)
 
@@ -193,6 +200,7 @@ class Service(Generic[R]):
             headers=headers,
             read_positions=read_positions(headers.get("x-read-position")),
             operator=self._operator,
+            refused=self._refused,
         )
         if self.name in context.read_positions:
             await self._wait_for(context, context.read_positions[self.name])

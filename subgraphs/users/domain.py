@@ -43,7 +43,7 @@ class EmailTaken(Refusal):
 
     def __init__(self, email: str) -> None:
         self.email = email
-        super().__init__(f"{email} is registered already: sign in", path=["input", "email"])
+        super().__init__("this e-mail address is registered: sign in", path=["input", "email"])
 
 
 class LastAdmin(Refusal):

@@ -10,7 +10,8 @@ import msgspec
 import pytest
 
 from eventstore.event import Event
-from projections import OPERATOR_EVENTS, Reactor
+from projections import Reactor
+from subgraphs.shared.service import SERVICE_EVENTS
 from tests.support.services import SERVICES, built
 
 AT = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
@@ -44,6 +45,8 @@ def sample(info: Any, *, full: bool) -> Any:
     """A value of a type, as `msgspec.inspect` describes it."""
     types = msgspec.inspect
     match info:
+        case types.Metadata():
+            return sample(info.type, full=full)
         case types.NoneType():
             return None
         case types.UnionType():
@@ -104,7 +107,7 @@ def test_a_consumer_reads_what_its_producer_writes(
 def test_an_event_type_belongs_to_one_service() -> None:
     owners: dict[str, list[str]] = {}
     for name in SERVICES:
-        for type_ in built()[name].store.types.names - {each.TYPE for each in OPERATOR_EVENTS}:
+        for type_ in built()[name].store.types.names - {each.TYPE for each in SERVICE_EVENTS}:
             owners.setdefault(type_, []).append(name)
     assert {type_: names for type_, names in owners.items() if len(names) > 1} == {}
 

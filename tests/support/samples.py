@@ -4,6 +4,9 @@ A file a service, a line a version: type, version, a payload as it was stored, a
 that it was appended under. Lines are added and never changed: what they hold is in somebody's log.
 
     python -m tests.support.samples        adds a line for each version that has none
+
+A version that no log holds yet, because it never was on the main branch, may still change: delete
+its line first.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from eventstore import Feed
 from eventstore.event import Actor
 from projections import Operations
 from subgraphs.shared.auth import Role, sign_actor
+from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service, ServiceContext
 
@@ -77,6 +78,12 @@ async def settled(service: Service[Any]) -> int:
         f"{service.name}: {service.runner.positions()} of {head}"
     )
     return head
+
+
+async def written(service: Service[Any]) -> int:
+    """How many events the service appended, but for the refusals that it recorded."""
+    events = await service.store.read(0, limit=10_000)
+    return sum(event.type != CommandRefused.TYPE for event in events)
 
 
 async def rebuilt_alike(service: Service[Any]) -> None:

@@ -17,6 +17,7 @@ from subgraphs.shared.graphql.types import (
     Receipt,
     UserError,
     VersionConflict,
+    refused,
     user_error,
 )
 
@@ -41,5 +42,6 @@ __all__ = [
     "federated",
     "field",
     "mutation",
+    "refused",
     "user_error",
 ]

@@ -15,6 +15,7 @@ from subgraphs.shared.ids import new_id
 
 if TYPE_CHECKING:
     from subgraphs.shared.operations import Operator
+    from subgraphs.shared.refused import RefusedCommands
 
 HEADER_CHARACTERS_MAX = 200
 
@@ -41,6 +42,7 @@ class RequestContext(Generic[R]):
     read_positions: Mapping[str, int] = field(default_factory=dict)
     stale: dict[str, Any] | None = None
     operator: Operator | None = None
+    refused: RefusedCommands | None = None
     _loaders: dict[Hashable, Any] = field(default_factory=dict)
 
     def metadata(self, *, reason: str | None = None, on_behalf_of: str | None = None) -> Metadata:

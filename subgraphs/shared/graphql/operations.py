@@ -26,7 +26,7 @@ from subgraphs.shared.graphql.operator_types import (
     state_of,
     verification_of,
 )
-from subgraphs.shared.graphql.types import InvalidInput, PageInfo, Receipt, UserError, user_error
+from subgraphs.shared.graphql.types import InvalidInput, PageInfo, Receipt, UserError, refused
 from subgraphs.shared.paging import read_page
 
 PATHS = {"UNKNOWN_PROJECTION": ["name"], "NOT_A_PROJECTION": ["name"], "REASON_NEEDED": ["reason"]}
@@ -200,5 +200,5 @@ async def _payload(info: Info, name: str, work: Awaitable[Receipt]) -> Projectio
 
 def _refused(error: Refusal | ProjectionError) -> UserError:
     if isinstance(error, Refusal):
-        return user_error(error)
+        return refused(error)
     return InvalidInput(message=str(error), code=error.code, path=PATHS.get(error.code))

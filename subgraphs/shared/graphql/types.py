@@ -24,6 +24,7 @@ class UserError:
     message: str = strawberry.field(description="For people; the code is for programs.")
     code: str
     path: list[str] | None = strawberry.field(description="The argument spoken of, from the top.")
+    refusal: strawberry.Private[errors.Refusal | None] = None
 
 
 @strawberry.federation.type(shareable=True)
@@ -90,6 +91,13 @@ class AddressInput:
     postal_code: str | None = None
     region: str | None = None
     phone: str | None = None
+
+
+def refused(refusal: errors.Refusal) -> UserError:
+    """The entry of `userErrors` that a refusal becomes, with the refusal itself."""
+    error = user_error(refusal)
+    error.refusal = refusal
+    return error
 
 
 @singledispatch

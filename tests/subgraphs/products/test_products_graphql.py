@@ -23,6 +23,7 @@ from tests.support.shop import (
     same_versions,
     settled,
     staff,
+    written,
 )
 
 Products = Service[ProductsResources]
@@ -96,7 +97,7 @@ async def test_a_batch_is_all_or_nothing_and_says_all_that_is_wrong(products: Pr
     ]
     payload = await create(products, *bad)
     assert payload["userErrors"][0]["code"] == "INVALID_MONEY"
-    assert await products.store.head() == 3
+    assert await written(products) == 3
     assert (await create(products, silk("good")))["userErrors"] == []
 
 
@@ -257,12 +258,12 @@ mutation($changes: [PriceChangeInput!]!, $key: ID!) {
 
 async def test_many_prices_change_in_one_append(products: Products) -> None:
     await create(products, *(silk(f"s{n}") for n in range(5)))
-    head = await products.store.head()
+    head = await written(products)
     changes = [{"sku": f"S{n}", "price": eur(f"{n}.50")} for n in range(5)]
     someone = staff(products)
     payload = await someone.ask(CHANGES, changes=changes, key="k")
     assert len(payload["products"]) == 5
-    assert await products.store.head() == head + 5
+    assert await written(products) == head + 5
     again = await someone.ask(CHANGES, changes=changes, key="k")
     assert again == {**payload, "receipt": {**payload["receipt"], "replayed": True}}
     bad = [
@@ -274,11 +275,11 @@ async def test_many_prices_change_in_one_append(products: Products) -> None:
     assert refused["userErrors"] == [{"code": "NOT_FOUND", "path": ["changes", "1"]}]
     refused = await someone.ask(CHANGES, changes=bad, key="l")
     assert refused["userErrors"] == [{"code": "INVALID", "path": ["changes", "2"]}]
-    assert await products.store.head() == head + 5
+    assert await written(products) == head + 5
     same = await someone.ask(CHANGES, changes=changes, key="m")
     assert same["userErrors"] == []
     assert same["products"] == payload["products"]
-    assert await products.store.head() == head + 5
+    assert await written(products) == head + 5
     some = [{**changes[0], "price": eur("99")}, changes[1]]
     partly = await someone.ask(CHANGES, changes=some, key="n")
     assert [product["version"] for product in partly["products"]] == [5, 4]
@@ -291,7 +292,7 @@ async def test_a_price_to_come_holds_when_it_is_due(products: Products, clock: C
         CHANGE, input={"price": eur("5.00"), "sku": "SILK", "effectiveAt": later}, key="k"
     )
     assert payload["product"]["variants"][0]["price"] == {"amount": "10.00"}
-    head = await products.store.head()
+    head = await written(products)
     clock.forward(hours=2)
     assert await products.store.wait(head, WAIT_SECONDS_MAX) == head + 1
     await settled(products)

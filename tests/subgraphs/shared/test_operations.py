@@ -15,7 +15,7 @@ from subgraphs.products.app import build
 from subgraphs.shared import operations
 from subgraphs.shared.auth import Role
 from subgraphs.shared.service import Service
-from tests.support.shop import WAIT_SECONDS_MAX, Client, anonymous, running, settled, staff
+from tests.support.shop import WAIT_SECONDS_MAX, Client, anonymous, running, settled, staff, written
 
 pytestmark = pytest.mark.slow
 
@@ -217,7 +217,7 @@ async def test_a_rebuild_stops_with_the_service_and_goes_on_when_asked(
 
 async def test_what_cannot_be_done_is_refused_and_touches_nothing(service: Service[Any]) -> None:
     who = operator(service)
-    head = await service.store.head()
+    head = await written(service)
     for mutation, given, expected in [
         (REBUILD, {"name": "nothing"}, ("UNKNOWN_PROJECTION", ["name"])),
         (VERIFY, {"name": "nothing"}, ("UNKNOWN_PROJECTION", ["name"])),
@@ -232,7 +232,7 @@ async def test_what_cannot_be_done_is_refused_and_touches_nothing(service: Servi
     ]:
         assert await refused(who, mutation, **given) == expected
     assert await who.code(PARKED, first=0) == "INVALID_PAGE"
-    assert await service.store.head() == head
+    assert await written(service) == head
     assert [build["number"] for build in (await state(who))["builds"]] == [1]
     await done(who, REBUILD, "k")
     assert await refused(who, REBUILD, key="k", reason="another") == (

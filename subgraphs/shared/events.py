@@ -1,0 +1,26 @@
+"""What every service records of its callers, beside its own events."""
+
+from __future__ import annotations
+
+from eventstore.event import Event, Personal, event_type
+
+
+@event_type("command.refused", public=False, subject="caller_id")
+class CommandRefused(Event, frozen=True):
+    """Somebody asked for what the rules or their roles forbid. In a stream of its own (`rfs_…`), so
+    that it moves the version of nothing.
+
+    `operation` is the mutation's name and `subject` the first id among its arguments, which the
+    stream is named after. `unrecorded` counts refusals of the same caller before this one that
+    were too many to be kept.
+    """
+
+    caller_id: str
+    operation: str
+    code: str
+    message: Personal[str]
+    subject: str | None = None
+    unrecorded: int = 0
+
+
+EVENTS: tuple[type[Event], ...] = (CommandRefused,)
