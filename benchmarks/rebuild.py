@@ -33,7 +33,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import psycopg
@@ -51,7 +51,9 @@ from eventstore import (
 )
 from projections import Cursor, Operations, Projection
 from projections.bulk import upsert
-from tests.support.postgres import TestServer
+
+if TYPE_CHECKING:
+    from tests.support.postgres import TestServer
 
 EVENTS_PER_STREAM, STREAMS_AT_A_TIME, APPEND_EVENTS = 10, 500, 5_000
 PART_EVENTS = 3_000
@@ -69,7 +71,7 @@ class PaidInto(Event, frozen=True):
 class Balances(Projection):
     """One row an account, written event by event."""
 
-    name, version, handles, parallel = "balances", 1, (PaidInto,), True
+    name, version, handles, parallel, bare = "balances", 1, (PaidInto,), True, True
     tables = """CREATE TABLE balances (
         account text PRIMARY KEY, balance_minor bigint NOT NULL, payments integer NOT NULL)"""
 
@@ -312,6 +314,8 @@ def main() -> None:
     arguments.add_argument("--events", type=int, default=1_000_000)
     arguments.add_argument("--json", type=Path)
     given = arguments.parse_args()
+    from tests.support.postgres import TestServer  # workers, which import this, need none of it
+
     folder = Path(tempfile.mkdtemp(prefix="lonja-benchmark-"))
     folder.chmod(0o755)
     server = TestServer(folder / "pg")

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import structlog
@@ -23,13 +23,13 @@ from projections.batch import (
 from projections.batch_size import BatchSize
 from projections.log import Log, LogPage
 from projections.member import Member, Share, share_of
+from projections.projection import Projection
+from projections.spans import Spans, batch
 from projections.store_log import StoreLog
 
 TARGET_SECONDS = 1.0
 EVENTS_FIRST, EVENTS_MAX = 1_024, 16_384
 """Positions in one transaction: what is read, decoded and folded at once bounds the memory."""
-SQL_EVENTS = 50_000
-"""Positions in one transaction that folds within the database."""
 TRANSIENT_ATTEMPTS_MAX = 8
 
 log = structlog.get_logger(__name__)
@@ -42,12 +42,16 @@ def never() -> bool:
 
 @dataclass(slots=True)
 class Driver:
-    """Writes one member over `connection`, whose owner it is, and reads ahead over `reader`."""
+    """Writes one member over `connection`, whose owner it is, and reads ahead over `reader`.
+
+    `spans` let a projection with `fold_sql` be folded within the database, where that is possible.
+    """
 
     source: Log
     connection: Connection
     reader: Connection
     member: Member
+    spans: Spans | None = None
     events_per_second_max: float = math.inf
     by_events_until: int = 0
     """Up to where batches go through Python although the projection has `fold_sql`."""
@@ -72,7 +76,7 @@ class Driver:
                 if stop():
                     return False
                 started, before = time.monotonic(), self.member.position
-                if not self._write_by_sql(up_to) and not self._write(following(before)):
+                if not self._write_by_sql() and not self._write(following(before)):
                     return False
                 moved()
                 seen = self.member.position - before
@@ -83,56 +87,54 @@ class Driver:
 
     @contextmanager
     def _pages(self, up_to: int) -> Iterator[Callable[[int], LogPage]]:
-        """Pages of the log; the next one is read while one is written."""
-        member, types = self.member, self.member.projection.types
-        ahead: dict[int, Future[LogPage]] = {}
-
-        def read(after: int, limit: int) -> LogPage:
-            return self.source.read_page(
-                self.reader, after, limit=limit, types=types, part=member.part, parts=member.parts
-            )
+        """Pages of the log; the rows of the next one are read while one is decoded and written."""
+        member, projection = self.member, self.member.projection
+        ahead: dict[int, Future[Callable[[], LogPage]]] = {}
 
         with ThreadPoolExecutor(1, thread_name_prefix="projections-read-ahead") as thread:
 
+            def ask(after: int, limit: int) -> Future[Callable[[], LogPage]]:
+                return thread.submit(
+                    self.source.ask_page,
+                    *(self.reader, after),
+                    limit=limit,
+                    types=projection.types,
+                    part=member.part,
+                    parts=member.parts,
+                    bare=projection.bare,
+                )
+
             def following(after: int) -> LogPage:
                 limit = min(self.size.events, up_to - after)
-                future = ahead.pop(after, None) or thread.submit(read, after, limit)
-                page = future.result()
+                page = (ahead.pop(after, None) or ask(after, limit)).result()
                 ahead.clear()
-                if after < page.position < up_to:
-                    limit = min(self.size.events, up_to - page.position)
-                    ahead[page.position] = thread.submit(read, page.position, limit)
-                return page
+                after += limit
+                if after < up_to:
+                    ahead[after] = ask(after, min(self.size.events, up_to - after))
+                return page()
 
             yield following
 
-    def _write_by_sql(self, up_to: int) -> bool:
+    def _write_by_sql(self) -> bool:
         """Write a large batch within the database; False if it must go through Python.
 
-        That is so for projections without `fold_sql`, when keys are parked, for old payloads and
-        gaps, and for a batch whose statements failed: there, the event that fails is searched for.
+        That is so when keys are parked, for old payloads and gaps, and for a batch whose statements
+        failed: there, the event that fails is searched for.
         """
-        member, source = self.member, self.source
-        projection, after = member.projection, member.position
-        if (
-            not projection.fold_sql
-            or not isinstance(source, StoreLog)
-            or member.parked
-            or after < self.by_events_until
-        ):
+        member, spans, after = self.member, self.spans, self.member.position
+        if spans is None or member.parked or after < self.by_events_until:
             return False
-        limit = min(SQL_EVENTS, up_to - after)
-        parts = member.part, member.parts
-        span = source.span(self.connection, after, limit, projection.types, *parts)
+        span, types = spans.following(after), member.projection.types
         if span.old or span.position - after != span.seen:
             self.by_events_until = after + 1
             return False
-        batch = source.batch(span, after, projection.types, *parts)
         share = Share(
-            *(member, [], [], span.position, span.seen, len(span.unknown)), by_sql=span.wanted
+            *(member, [], [], span.position, span.seen, span.unknown),
+            by_sql=span.wanted.get(member.part, 0),
         )
         try:
-            write_by_sql(self.connection, share, batch, span.recorded_at)
+            query = batch(spans.source, span, after, types, member.part, member.parts)
+            write_by_sql(self.connection, share, query, span.recorded_at)
         except Exception as error:
             if self.connection.broken or self.connection.closed:
                 raise
@@ -179,5 +181,15 @@ def advance(source: Log, conninfo: str, member: Member, up_to: int) -> bool:
         if not catalogue.own(connection, member.build.id):
             return False
         member.load(connection)
-        Driver(source, connection, reader, member).drive(up_to)
+        with spans_of(source, conninfo, member.projection, up_to) as spans:
+            Driver(source, connection, reader, member, spans).drive(up_to)
         return True
+
+
+def spans_of(
+    source: Log, conninfo: str, projection: Projection, up_to: int, parts: int = 1
+) -> AbstractContextManager[Spans | None]:
+    """What a projection that folds within the database needs; None for the others."""
+    if projection.fold_sql and isinstance(source, StoreLog):
+        return Spans(source, conninfo, projection, up_to, parts)
+    return nullcontext()

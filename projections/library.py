@@ -25,7 +25,7 @@ from eventstore.record import to_state
 from eventstore.recorders import NO_METADATA
 from projections.errors import InvalidProjection
 from projections.log import Undecodable
-from projections.store_log import StoreLog
+from projections.store_log import NOT_READ, StoreLog
 
 _metadata = msgspec.json.Decoder(Metadata).decode
 APPLICATION = "application"
@@ -48,11 +48,11 @@ class ApplicationLog(StoreLog):
                 "PERSISTENCE_MODULE to eventstore.persistence",
             )
         super().__init__(factory.store)
-        self._known = None  # the library finds classes by topic, as they come
+        self.known = None  # the library finds classes by topic, as they come
         self._mapper: Mapper[Any] = application.mapper
         self._to_originator_id = factory.to_originator_id
 
-    def _shape(self, name: str) -> int:
+    def shape(self, name: str) -> int:
         return 1
 
     def _recorded(self, rows: Iterable[Any]) -> list[Recorded[Any]]:
@@ -65,7 +65,7 @@ class ApplicationLog(StoreLog):
                 )
             except Exception as error:  # whatever the mapper and its upcasters raise
                 event = Undecodable(error)
-            metadata = self._given(raw, id_, time)
+            metadata = NOT_READ if raw is None else self._given(raw, id_, time)
             given = tuple(tags or ())
             events.append(
                 Recorded(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Never, Protocol
 
 import psycopg
 
@@ -20,6 +20,18 @@ class Undecodable(Event, frozen=True):
     """
 
     error: Exception
+
+
+class NotRead:
+    """Stands for what a projection that says `bare` does not use. Raises AttributeError or
+    TypeError when it is used nevertheless.
+    """
+
+    def __getattr__(self, name: str) -> Never:
+        raise AttributeError(f"{name}: the projection says `bare`, so id and metadata are not read")
+
+    def __str__(self) -> str:
+        raise TypeError("the projection says `bare`, so id and metadata are not read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,12 @@ class Log(Protocol):
         ...
 
     def read_page(
+        self, connection: Connection, after: int, *, limit: int, types: Collection[str]
+    ) -> LogPage:
+        """Up to `limit` positions beyond `after`, over the caller's connection."""
+        ...
+
+    def ask_page(
         self,
         connection: Connection,
         after: int,
@@ -56,9 +74,11 @@ class Log(Protocol):
         types: Collection[str],
         part: int = 0,
         parts: int = 1,
-    ) -> LogPage:
-        """Up to `limit` positions beyond `after`, over the caller's connection. With `parts`, the
-        events of other parts of the streams are passed over.
+        bare: bool = False,
+    ) -> Callable[[], LogPage]:
+        """As `read_page`, in two halves: the rows are here when it returns, and what it returns
+        decodes them. With `parts`, the events of other parts of the streams are passed over; with
+        `bare`, events come without id and metadata.
         """
         ...
 

@@ -43,6 +43,9 @@ class Projection:
     parallel: ClassVar[bool] = False
     """Whether events of different streams may be applied at the same time, by several workers: no
     row depends on the order between streams. Rows of several streams are then changed by sums."""
+    bare: ClassVar[bool] = False
+    """Whether `recorded.id` and `recorded.metadata` are never used: rebuilds do not read them then,
+    and are faster by a third."""
     fold_sql: ClassVar[tuple[str, ...]] = ()
     """Statements that fold a whole relation `batch` (position, stream, version, id, type,
     recorded_at, tags, metadata, payload; the last two as json), for rebuilds at the speed of the

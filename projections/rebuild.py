@@ -22,7 +22,7 @@ import structlog
 from projections import catalogue
 from projections.batch import Connection, described, is_transient
 from projections.catalogue import Build, State
-from projections.drive import Driver
+from projections.drive import Driver, spans_of
 from projections.errors import (
     InvalidProjection,
     RebuildInProgress,
@@ -34,7 +34,7 @@ from projections.faults import fault_point
 from projections.log import Log
 from projections.member import Member
 from projections.projection import Projection, check
-from projections.workers import Crew, Source
+from projections.workers import Crew, Source, WorkerFailed
 
 NEAR_EVENTS = 200
 """Once it was at the head, a rebuild this near to it is handed to the service's runner."""
@@ -87,17 +87,22 @@ async def rebuild(
 ) -> Rebuilt:
     """Build the projection's version beside the live one; return when it is READY.
 
-    `workers` above 1 need a projection whose streams are independent (`parallel`) and a `crew`
-    that opens the same log in another process. `restart` gives up what an earlier rebuild did.
+    `workers` above 1 need a projection whose streams are independent (`parallel`) and, unless it
+    is folded within the database, a `crew` that opens the same log in another process.
+    `restart` gives up what an earlier rebuild did.
     `events_per_second_max` is for each worker.
     `begun` is called once, when the build is this call's and nothing has been replayed yet, and
     `progress` now and then, both from a thread. Cancelling stops after the batch at hand; calling
     again goes on. Raises UnknownProjection, VersionBehind, RebuildInProgress, InvalidProjection.
     """
     check(projection)
-    if workers > 1 and not (projection.parallel and crew is not None):
+    if workers > 1 and not projection.parallel:
         raise InvalidProjection(
             projection.name, "it can be rebuilt by one worker only: it does not say `parallel`"
+        )
+    if workers > 1 and crew is None and not projection.fold_sql:
+        raise InvalidProjection(
+            projection.name, "it can be rebuilt by one worker only: no `crew` opens its log again"
         )
     stop = threading.Event()
     # A thread of its own: for as long as a rebuild takes, it would use up one of the loop's few.
@@ -147,12 +152,16 @@ def _rebuild(
                 assert done is not None
                 seconds = time.monotonic() - started
                 return Rebuilt(done, position - resumed_from, seconds, resumed_from)
-        except psycopg.OperationalError as error:
+        except (psycopg.OperationalError, WorkerFailed) as error:
             failures += 1
-            if failures > RECONNECTS_MAX or not is_transient(error):
+            if failures > RECONNECTS_MAX or not _may_pass(error):
                 raise
             log.warning("projections.rebuild_reconnects", error=described(error)[0])
             stop.wait(min(RETRY_SECONDS_MAX, 0.1 * 2**failures))
+
+
+def _may_pass(error: psycopg.OperationalError | WorkerFailed) -> bool:
+    return error.transient if isinstance(error, WorkerFailed) else is_transient(error)
 
 
 def begin(connection: Connection, projection: Projection, *, workers: int, restart: bool) -> Build:
@@ -257,9 +266,13 @@ class _Run:
         member = Member(self.build, self.projection)
         member.load(self.connection)
         role = f"{self.source.name} rebuild ahead"
-        with catalogue.connect(self.conninfo, role) as reader:
+        with (
+            catalogue.connect(self.conninfo, role) as reader,
+            spans_of(self.source, self.conninfo, self.projection, self.head) as spans,
+        ):
             driver = Driver(
-                self.source, self.connection, reader, member, events_per_second_max=self.rate_max
+                *(self.source, self.connection, reader, member, spans),
+                events_per_second_max=self.rate_max,
             )
             driver.drive(
                 self.head,
@@ -271,11 +284,12 @@ class _Run:
 
     def _in_parts(self, crew: Source | None, parts: int) -> int:
         """Let workers bring all parts to the head, the same for all."""
-        if crew is None:
+        if crew is None and not self.projection.fold_sql:
             raise InvalidProjection(
                 self.build.name, f"its rebuild began with {parts} workers: restart it"
             )
         with Crew(
+            self.source,
             crew,
             self.conninfo,
             self.projection,
@@ -284,8 +298,8 @@ class _Run:
             parts=parts,
             events_per_second_max=self.rate_max,
         ) as working:
-            while working.busy():
-                if self.stop.wait(PROGRESS_SECONDS):
+            while working.busy(PROGRESS_SECONDS):
+                if self.stop.is_set():
                     working.stop()
                 self._tell_of_parts()
         position = self._tell_of_parts()

@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import structlog
-from psycopg import sql
 
 from eventstore.errors import EventStoreError
 from eventstore.event import Metadata, Recorded
 from eventstore.store import EventStore
-from projections.log import Connection, LogPage, Undecodable
+from projections.log import Connection, LogPage, NotRead, Undecodable
 
 GAP_SECONDS_MAX = 5.0
 """How long a missing position is waited for before it is passed over (and shows in `seen`)."""
+PART_OF = "(hashtextextended(stream, 7) & 1023) % {}"
+"""In which part, of so many, an event's stream is."""
 
 log = structlog.get_logger(__name__)
 _metadata = msgspec.json.Decoder(Metadata).decode
-_NO_METADATA: Any = None
-_Row = tuple[int, str, int, str, int, datetime, UUID, list[str] | None, Any, Any]
-"""An event as it is stored; the last two, metadata and payload, are None when not asked for."""
-
-
-_PART = "(hashtextextended(stream, 7) & 1023) % {} = {}"
-"""Which part of the streams a worker takes: of how many, and which."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Positions that follow another: up to `position`, of which `seen` are there. `wanted` events
-    are of the types and the part asked for; `old` ones of the types are in an older shape.
-    """
-
-    position: int
-    seen: int
-    wanted: int
-    old: int
-    unknown: list[int]
-    recorded_at: datetime | None
+NOT_READ: Any = NotRead()
+_Row = tuple[int, str, int, str, int, datetime, UUID | None, list[str] | None, Any, Any]
+"""An event as it is stored; id, metadata and payload are None when not asked for."""
 
 
 class StoreLog:
@@ -52,37 +37,35 @@ class StoreLog:
     def __init__(self, store: EventStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.store, self._clock = store, clock
         self._types = store.types
-        self._known: list[str] | None = list(store.types.names)
+        self.known: list[str] | None = list(store.types.names)
         """The types there are; None if any may be."""
         events = f"{store.layout.schema}.events"
         self._decoders = store.types.decoders()
-        columns = (
-            "position, stream, version, type, type_version, recorded_at, id,"
-            " CASE WHEN tags <> '{}' THEN tags END,"
+        columns = _columns("id", "metadata", "payload")
+        self._page, self._part = {}, {}
+        for bare in (False, True):
+            given = ("NULL::uuid", "NULL::json") if bare else ("id", "metadata")
+            # What is not wanted is only counted: its row is read, its payload is not sent.
+            wanted = [f"CASE WHEN wanted THEN {name} END" for name in (*given, "payload")]
+            self._page[bare] = (
+                f"SELECT {_columns(*wanted)} FROM (SELECT *, type = ANY(%s) AS wanted"
+                f" FROM {events} WHERE position > %s ORDER BY position LIMIT %s) page"
+                " ORDER BY position"
+            )
+            self._part[bare] = (
+                f"SELECT {_columns(*given, 'payload')} FROM {events} WHERE type = ANY(%s)"
+                f" AND {PART_OF.replace('%', '%%').format('%s')} = %s"
+                " AND position > %s AND position <= %s ORDER BY position"
+            )
+        self._extent = (
+            "SELECT last, seen, unknown,"
+            f" (SELECT recorded_at FROM {events} WHERE position = last)"
+            " FROM (SELECT max(position) AS last, count(*) AS seen, {} AS unknown"
+            f" FROM {events} WHERE position > %s AND position <= %s) extent"
         )
-        # What is not asked for is only counted: its row is read, its payload is not sent.
-        self._page = (
-            f"SELECT {columns}"
-            " CASE WHEN wanted THEN metadata END, CASE WHEN wanted THEN payload END"
-            f" FROM (SELECT *, type = ANY(%s) AS wanted FROM {events}"
-            " WHERE position > %s ORDER BY position LIMIT %s) page ORDER BY position"
-        )
-        part = _PART.replace("%", "%%").format("%s", "%s")
-        self._part = (
-            f"SELECT {columns} metadata, payload FROM {events} WHERE type = ANY(%s) AND {part}"
-            " AND position > %s AND position <= %s ORDER BY position"
-        )
-        self._span = (
-            "SELECT max(position), count(*),"
-            " count(*) FILTER (WHERE e.type_version <> w.version),"
-            " coalesce(array_agg(position) FILTER (WHERE type <> ALL(%s)), '{}'),"
-            f" max(recorded_at), count(w.version) FILTER (WHERE {part})"
-            f" FROM {events} e LEFT JOIN unnest(%s::text[], %s::int[]) AS w (name, version)"
-            " ON w.name = e.type WHERE position > %s AND position <= %s"
-        )
-        self._one = f"SELECT {columns} metadata, payload FROM {events} WHERE position = %s"
+        self._one = f"SELECT {columns} FROM {events} WHERE position = %s"
         self._streams = (
-            f"SELECT {columns} metadata, payload FROM {events}"
+            f"SELECT {columns} FROM {events}"
             " WHERE stream = ANY(%s) AND type = ANY(%s) ORDER BY position"
         )
         self._count = f"SELECT count(*) FROM {events} WHERE type = ANY(%s)"
@@ -99,6 +82,11 @@ class StoreLog:
         return self.store.name
 
     def read_page(
+        self, connection: Connection, after: int, *, limit: int, types: Collection[str]
+    ) -> LogPage:
+        return self.ask_page(connection, after, limit=limit, types=types)()
+
+    def ask_page(
         self,
         connection: Connection,
         after: int,
@@ -107,18 +95,26 @@ class StoreLog:
         types: Collection[str],
         part: int = 0,
         parts: int = 1,
-    ) -> LogPage:
+        bare: bool = False,
+    ) -> Callable[[], LogPage]:
         if parts > 1:
-            return self._page_of_part(connection, after, limit, types, part, parts)
-        rows = self._rows(connection, self._page, (list(types), after, limit))
-        if rows and rows[-1][0] - after != len(rows):
-            rows = self._up_to_gap(rows, after)
-        if not rows:
-            return LogPage([], after, 0, [], None)
-        events = self._recorded(row for row in rows if row[9] is not None)
-        return _page_of(self._span_of(rows, len(events)), events)
+            return self._ask_part(connection, after, limit, types, part, parts, bare)
+        cursor = self._query(connection, self._page[bare], (list(types), after, limit))
 
-    def _page_of_part(
+        def page() -> LogPage:
+            with _collector_paused():
+                rows = cursor.fetchall()
+                if rows and rows[-1][0] - after != len(rows):
+                    rows = self._up_to_gap(rows, after)
+                if not rows:
+                    return LogPage([], after, 0, [], None)
+                events = self._recorded(row for row in rows if row[9] is not None)
+            unknown = self._unknown(rows) if len(events) < len(rows) else []
+            return _page_of(events, rows[-1][0], len(rows), unknown, rows[-1][5])
+
+        return page
+
+    def _ask_part(
         self,
         connection: Connection,
         after: int,
@@ -126,54 +122,46 @@ class StoreLog:
         types: Collection[str],
         part: int,
         parts: int,
-    ) -> LogPage:
+        bare: bool,
+    ) -> Callable[[], LogPage]:
         """What is of other parts is counted by the database, and does not come here."""
-        span = self.span(connection, after, limit, types, part, parts)
-        if span.seen != span.position - after:
-            rows = self._up_to_gap(self._rows(connection, self._page, ([], after, limit)), after)
+        position, seen, unknown, recorded_at = self._extent_of(connection, after, limit, part)
+        if seen != position - after:
+            with self._query(connection, self._page[True], ([], after, limit)) as cursor:
+                rows = self._up_to_gap(cursor.fetchall(), after)
             if not rows:
-                return LogPage([], after, 0, [], None)
-            span = self._span_of(rows, 0)
-        within = (list(types), parts, part, after, span.position)
-        return _page_of(span, self._recorded(self._rows(connection, self._part, within)))
+                return lambda: LogPage([], after, 0, [], None)
+            position, seen, recorded_at = rows[-1][0], len(rows), rows[-1][5]
+            unknown = self._unknown(rows)
+        within = (list(types), parts, part, after, position)
+        cursor = self._query(connection, self._part[bare], within)
 
-    def _span_of(self, rows: Sequence[_Row], wanted: int) -> Span:
-        known, last = self._known, rows[-1]
-        look = known is not None and wanted < len(rows)
-        unknown = [row[0] for row in rows if row[3] not in self._types.names] if look else []
-        return Span(last[0], len(rows), wanted, 0, unknown, last[5])
+        def page() -> LogPage:
+            with _collector_paused():
+                events = self._recorded(cursor.fetchall())
+            return _page_of(events, position, seen, unknown, recorded_at)
 
-    def span(
-        self,
-        connection: Connection,
-        after: int,
-        limit: int,
-        types: Collection[str],
-        part: int,
-        parts: int,
-    ) -> Span:
-        """What lies in the `limit` positions beyond `after`, without reading the events."""
-        shapes = {name: self._shape(name) for name in types}
-        row = connection.execute(
-            self._span,
-            (
-                self._known,
-                *(parts, part, list(shapes), list(shapes.values()), after, after + limit),
-            ),
-        ).fetchone()
+        return page
+
+    def _extent_of(
+        self, connection: Connection, after: int, limit: int, part: int
+    ) -> tuple[int, int, list[int], datetime | None]:
+        """How far the next positions go, how many there are, and which are of unknown types: the
+        first part looks for these, so that the others need no more than the index.
+        """
+        bounds: list[Any] = [after, after + limit]
+        unknown = "'{}'::bigint[]"
+        if part == 0 and self.known is not None:
+            unknown = "coalesce(array_agg(position) FILTER (WHERE type <> ALL(%s)), '{}')"
+            bounds.insert(0, self.known)
+        row = connection.execute(self._extent.format(unknown).encode(), bounds).fetchone()
         assert row is not None
-        position, seen, old, unknown, recorded_at, wanted = row
-        return Span(position or after, seen, wanted, old, unknown, recorded_at)
+        return (after if row[0] is None else row[0], *row[1:])
 
-    def batch(self, span: Span, after: int, types: Collection[str], part: int, parts: int) -> str:
-        """A query for the events of a span, as `Projection.fold_sql` sees them."""
-        query = sql.SQL(
-            "SELECT position, stream, version, id, type, recorded_at, tags, metadata, payload"
-            " FROM {}.events WHERE position > {} AND position <= {} AND type = ANY({})"
-        ).format(sql.Identifier(self.store.layout.schema), after, span.position, sorted(types))
-        if parts > 1:
-            query += sql.SQL(" AND " + _PART).format(parts, part)
-        return query.as_string()
+    def _unknown(self, rows: Sequence[_Row]) -> list[int]:
+        if self.known is None:
+            return []
+        return [row[0] for row in rows if row[3] not in self._types.names]
 
     def head(self, connection: Connection) -> int:
         row = connection.execute(self._head).fetchone()
@@ -181,7 +169,7 @@ class StoreLog:
 
     def event(self, connection: Connection, position: int) -> Recorded[Any] | None:
         rows = self._rows(connection, self._one, (position,))
-        if not rows or (self._known is not None and rows[0][3] not in self._types.names):
+        if not rows or (self.known is not None and rows[0][3] not in self._types.names):
             return None
         return self._recorded(rows)[0]
 
@@ -214,18 +202,24 @@ class StoreLog:
         return self.store.wait_sync(after, timeout_seconds)
 
     def _rows(self, connection: Connection, query: str, params: tuple[Any, ...]) -> list[_Row]:
-        with connection.cursor() as cursor:
-            self.store.layout.prepare_cursor(cursor)
-            return cursor.execute(query, params, binary=True, prepare=True).fetchall()
+        with self._query(connection, query, params) as cursor:
+            return cursor.fetchall()
 
-    def _shape(self, name: str) -> int:
+    def _query(
+        self, connection: Connection, query: str, params: tuple[Any, ...]
+    ) -> psycopg.Cursor[_Row]:
+        cursor = connection.cursor()
+        self.store.layout.prepare_cursor(cursor)
+        return cursor.execute(query, params, binary=True, prepare=True)
+
+    def shape(self, name: str) -> int:
         """The newest version of a type's payload."""
         return self._types.current(name).TYPE_VERSION
 
     def _recorded(self, rows: Iterable[_Row]) -> list[Recorded[Any]]:
         """Rows decoded; an event that cannot be read becomes an `Undecodable`."""
         decoders, decode_metadata = self._decoders, _metadata
-        last, metadata = b"", _NO_METADATA
+        last, metadata = b"", NOT_READ
         events: list[Recorded[Any]] = []
         append = events.append
         for position, stream, version, name, shape, time_, id_, tags, raw, payload in rows:
@@ -240,14 +234,14 @@ class StoreLog:
             except (EventStoreError, msgspec.MsgspecError) as error:
                 event = Undecodable(error)
             if raw != last:  # the events of one append share it
-                last, metadata = raw, decode_metadata(raw)
+                last, metadata = raw, NOT_READ if raw is None else decode_metadata(raw)
             given = () if tags is None else tuple(tags)
             append(
                 Recorded(
                     position,
                     stream,
                     version,
-                    id_,
+                    NOT_READ if id_ is None else id_,
                     name,
                     type_version,
                     event,
@@ -268,11 +262,38 @@ class StoreLog:
         since = self._gaps.setdefault(after, self._clock())
         if self._clock() - since < GAP_SECONDS_MAX:
             return []
-        del self._gaps[after]
+        self._gaps.pop(after, None)
         log.error("projections.gap", log=self.name, after=after, found=rows[0][0])
         return rows
 
 
-def _page_of(span: Span, events: list[Recorded[Any]]) -> LogPage:
+def _columns(id_: str, metadata: str, payload: str) -> str:
+    return (
+        f"position, stream, version, type, type_version, recorded_at, {id_},"
+        f" CASE WHEN tags <> '{{}}' THEN tags END, {metadata}, {payload}"
+    )
+
+
+def _page_of(
+    events: list[Recorded[Any]],
+    position: int,
+    seen: int,
+    unknown: list[int],
+    recorded_at: datetime | None,
+) -> LogPage:
     undecodable = any(type(recorded.event) is Undecodable for recorded in events)
-    return LogPage(events, span.position, span.seen, span.unknown, span.recorded_at, undecodable)
+    return LogPage(events, position, seen, unknown, recorded_at, undecodable)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Make many objects that live for a while without the collector visiting them again and again,
+    which takes longer than making them. Threads may do so at once: the first to pause ends it.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from eventstore.store import EventStore
 from projections import catalogue
@@ -28,7 +29,7 @@ async def test_parts_share_the_events_and_see_all_positions(
     with catalogue.connect(database, "test") as connection:
         whole = log.read_page(connection, 10, limit=40, types=TYPES)
         parts = [
-            log.read_page(connection, 10, limit=40, types=TYPES, part=part, parts=3)
+            log.ask_page(connection, 10, limit=40, types=TYPES, part=part, parts=3)()
             for part in range(3)
         ]
     assert {(page.position, page.seen) for page in [whole, *parts]} == {(50, 40)}
@@ -37,6 +38,26 @@ async def test_parts_share_the_events_and_see_all_positions(
     )
     assert found == whole.events
     assert all(page.events for page in parts)
+
+
+async def test_bare_events_come_without_id_and_metadata(store: EventStore, database: str) -> None:
+    await append(store, "acc_1", Deposited(1), Noted(""), Deposited(2))
+    log = StoreLog(store)
+    with catalogue.connect(database, "test") as connection:
+        whole = log.read_page(connection, 0, limit=9, types=TYPES)
+        for parts in (1, 2):
+            pages = [
+                log.ask_page(
+                    connection, 0, limit=9, types=TYPES, part=part, parts=parts, bare=True
+                )()
+                for part in range(parts)
+            ]
+            events = [event for page in pages for event in page.events]
+            assert events
+            for bare, full in zip(events, whole.events, strict=True):
+                assert replace(bare, id=full.id, metadata=full.metadata) == full
+                with pytest.raises(AttributeError, match="says `bare`"):
+                    _ = bare.metadata.actor
 
 
 @pytest.mark.parametrize("parts", [1, 2])
@@ -53,7 +74,7 @@ async def test_a_gap_is_waited_for_then_passed_and_shows(
 
         def read(after: int) -> tuple[int, int, list[int]]:
             pages = [
-                log.read_page(connection, after, limit=9, types=TYPES, part=part, parts=parts)
+                log.ask_page(connection, after, limit=9, types=TYPES, part=part, parts=parts)()
                 for part in range(parts)
             ]
             assert len({(page.position, page.seen) for page in pages}) == 1

@@ -87,6 +87,20 @@ class Random(Totals):
                        [next(self.counter)])  # fmt: skip
 
 
+class BareAndYet(Totals):
+    """Says that it does not use what it uses."""
+
+    bare = True
+
+    def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
+        cursor.execute("SELECT %s", [recorded.metadata.actor.id])
+
+
+class BareById(BareAndYet):
+    def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
+        cursor.execute("SELECT %s", [str(recorded.id)])
+
+
 @pytest.mark.slow
 async def test_good_projections_pass(store: EventStore, database: str) -> None:
     await deposits(store, accounts=3, times=4)
@@ -107,6 +121,10 @@ async def test_a_fold_that_differs_and_an_apply_that_varies_are_found(
         check_projection(database, WrongSql(), events)
     with pytest.raises(Unequal, match="`apply` again"):
         check_projection(database, Random(), events)
+    with pytest.raises(AttributeError, match="says `bare`"):
+        check_projection(database, BareAndYet(), events)
+    with pytest.raises(TypeError, match="says `bare`"):
+        check_projection(database, BareById(), events)
 
 
 def test_rows_are_inserted_updated_and_upserted_by_sets(database: str) -> None:

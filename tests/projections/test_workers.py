@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +20,7 @@ from eventstore.store import EventStore
 from eventstore.types import EventTypes, Upcaster
 from projections import Cursor, Operations, ProjectionRunner
 from projections.catalogue import State
+from projections.faults import arm
 from projections.rebuild import Progress
 from projections.workers import WorkerFailed
 from tests.projections.ledger import (
@@ -32,6 +35,7 @@ from tests.projections.ledger import (
     rows,
     run,
 )
+from tests.projections.test_failures import cut
 from tests.projections.test_parked import DepositedLater
 from tests.projections.test_testing import BalancesBySql
 from tests.projections.waiting import until
@@ -64,7 +68,7 @@ class BySql(Independent):
 async def test_a_rebuild_within_the_database_leaves_what_events_leave(
     store: EventStore, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
-    monkeypatch.setattr("projections.drive.SQL_EVENTS", 64)
+    monkeypatch.setattr("projections.spans.SPAN_EVENTS", 64)
     operations = Operations(store, [BySql()], crew=functools.partial(new_store, store.conninfo))
     await deposits(store, accounts=10, times=20)
     async with ProjectionRunner(store, [BySql()]) as runner:
@@ -79,6 +83,29 @@ async def test_a_rebuild_within_the_database_leaves_what_events_leave(
         assert bad > 0
         found = await operations.verify("balances")
         assert found.equal, found.examples
+
+
+@pytest.mark.slow
+async def test_a_part_within_the_database_that_loses_its_connection_catches_up(
+    store: EventStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.spans.SPAN_EVENTS", 64)
+    await deposits(store, accounts=10, times=60)
+    batches = itertools.count(1)
+
+    def lose() -> None:
+        """Part 1 loses its third batch, wherever the other part is by then."""
+        if threading.current_thread().name.endswith("_1") and next(batches) == 3:
+            cut(database, "projections bank rebuild part 1")
+
+    operations = Operations(store, [BySql()])
+    arm("projections.before_commit", lose)
+    done = await operations.rebuild("balances", by=ANN, workers=2)
+    assert next(batches) > 3
+    assert (done.build.number, done.build.seen) == (2, done.build.position)
+    assert done.build.applied == 10 * 61
+    found = await operations.verify("balances")
+    assert found.equal, found.examples
 
 
 async def test_old_payloads_are_never_folded_within_the_database(database: str) -> None:
