@@ -7,7 +7,8 @@ random, within the database. All must leave the same rows. Nothing stays of it i
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -41,9 +42,13 @@ def check_projection(
     *,
     seed: int = 0,
     cuts: int = 3,
+    prefixes: bool = False,
 ) -> Rows:
     """Raises Unequal unless `apply` leaves the same rows again, and `fold` on `cuts` random
     partitions of the events and `fold_sql` on all of them leave them, too. Returns those rows.
+
+    With `prefixes`, `fold` (a rebuild) is compared with `apply` (what was live) at every prefix of
+    the events: costs their square.
     """
     check(projection)
     given = [recorded for recorded in events if recorded.type in projection.types]
@@ -59,7 +64,26 @@ def check_projection(
             batches = _cut(handled, chance)
             found = _rows(connection, projection, batches, by_fold=True)
             _compare(projection, f"`fold` of {[len(b) for b in batches]}", expected, found)
+        if prefixes:
+            _check_prefixes(connection, projection, handled)
     return expected
+
+
+def _check_prefixes(
+    connection: Connection, projection: Projection, events: Sequence[Recorded[Any]]
+) -> None:
+    """Raises Unequal unless a rebuild at any position leaves the rows that were live there."""
+    live, rebuilt = f"{projection.name}_check_live", f"{projection.name}_check"
+    with _undone(connection):
+        catalogue.make_tables(connection, projection, live)
+        for end, recorded in enumerate(events, 1):
+            catalogue.use_schema(connection, live)
+            projection.apply(recorded, connection.cursor())
+            catalogue.make_tables(connection, projection, rebuilt)
+            catalogue.use_schema(connection, rebuilt)
+            projection.fold(events[:end], connection.cursor())
+            expected = _tables(connection, live)
+            _compare(projection, f"`fold` of {end}", expected, _tables(connection, rebuilt))
 
 
 def bared(recorded: Recorded[Any]) -> Recorded[Any]:
@@ -89,8 +113,7 @@ def _rows(
     by_sql: bool = False,
 ) -> Rows:
     schema = f"{projection.name}_check"
-    try:
-        connection.execute("BEGIN")
+    with _undone(connection):
         catalogue.make_tables(connection, projection, schema)
         catalogue.use_schema(connection, schema)
         for batch in batches:
@@ -101,13 +124,25 @@ def _rows(
             else:
                 for recorded in batch:
                     projection.apply(recorded, connection.cursor())
-        return {
-            table: _sorted(connection, schema, table)
-            for table in catalogue.tables_of(connection, schema)
-        }
+        return _tables(connection, schema)
+
+
+@contextmanager
+def _undone(connection: Connection) -> Iterator[None]:
+    """A transaction of which nothing stays."""
+    try:
+        connection.execute("BEGIN")
+        yield
     finally:
         if not connection.closed and connection.info.transaction_status != _IDLE:
             connection.execute("ROLLBACK")
+
+
+def _tables(connection: Connection, schema: str) -> Rows:
+    return {
+        table: _sorted(connection, schema, table)
+        for table in catalogue.tables_of(connection, schema)
+    }
 
 
 def _fold_by_sql(

@@ -9,6 +9,7 @@ from psycopg.types.json import Jsonb
 
 from eventstore.event import Recorded
 from projections import Cursor, Projection
+from subgraphs.products.catalogue_fold import fold_catalogue
 from subgraphs.products.events import (
     DEFAULT_CHANNEL,
     CategoryCreated,
@@ -150,6 +151,10 @@ class Catalogue(Projection):
                 cursor.execute(
                     "UPDATE products SET archived = true WHERE id = %s", (event.product_id,)
                 )
+
+    def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
+        """Write what the batch leaves, by sets."""
+        fold_catalogue(batch, cursor)
 
 
 def _add_variant(recorded: Recorded[Any], event: VariantAdded, cursor: Cursor) -> None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import count
 from typing import Any
+from uuid import UUID
 
 import psycopg
 
-from eventstore import Recorded
+from eventstore import Actor, Event, Metadata, Recorded
 from projections import Projection
 
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+ACTOR = Actor("user", "usr_1")
 Tables = dict[str, list[tuple[Any, ...]]]
 
 
@@ -44,3 +49,35 @@ def shown(conninfo: str, projection: Projection) -> Tables:
             table: connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2".encode()).fetchall()
             for table in re.findall(r"CREATE TABLE (\w+)", projection.tables)
         }
+
+
+class Log:
+    """Events as a store would record them, all at one time."""
+
+    def __init__(self) -> None:
+        self.events: list[Recorded[Any]] = []
+        self._positions = count(1)
+        self._versions: dict[str, int] = {}
+
+    def append(self, stream: str, events: Sequence[Event]) -> None:
+        for event in events:
+            position = next(self._positions)
+            version = self._versions[stream] = self._versions.get(stream, 0) + 1
+            self.events.append(
+                Recorded(
+                    position=position,
+                    stream=stream,
+                    version=version,
+                    id=UUID(int=position),
+                    type=event.TYPE,
+                    type_version=event.TYPE_VERSION,
+                    event=event,
+                    metadata=Metadata(
+                        actor=ACTOR,
+                        command_id="cmd_1",
+                        correlation_id="cor_1",
+                        occurred_at=AT,
+                    ),
+                    recorded_at=AT,
+                )
+            )

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from itertools import count
 from random import Random
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from eventstore import Actor, Metadata, Recorded
 from eventstore.event import Event
 from projections import Projection
 from projections.testing import check_projection
@@ -39,40 +36,9 @@ from tests.subgraphs.orders.given import (
     terms,
 )
 from tests.subgraphs.orders.world import World
+from tests.support.projected import Log
 
 pytestmark = pytest.mark.slow
-
-
-class Log:
-    """Events as a store would record them."""
-
-    def __init__(self) -> None:
-        self.events: list[Recorded[Any]] = []
-        self._positions = count(1)
-        self._versions: dict[str, int] = {}
-
-    def append(self, stream: str, events: Sequence[Event]) -> None:
-        for event in events:
-            position = next(self._positions)
-            version = self._versions[stream] = self._versions.get(stream, 0) + 1
-            self.events.append(
-                Recorded(
-                    position=position,
-                    stream=stream,
-                    version=version,
-                    id=UUID(int=position),
-                    type=event.TYPE,
-                    type_version=1,
-                    event=event,
-                    metadata=Metadata(
-                        actor=Actor("user", CUSTOMER),
-                        command_id="cmd_1",
-                        correlation_id="cor_1",
-                        occurred_at=NOW,
-                    ),
-                    recorded_at=NOW,
-                )
-            )
 
 
 def placed(order_id: str, begun: Placement) -> OrderPlaced:
