@@ -10,6 +10,7 @@ from eventstore.errors import (
     ConditionFailed,
     EffectFailed,
     EffectRefused,
+    ErasedSubject,
     EventStoreError,
     FeedFailed,
     ForeignPosition,
@@ -17,10 +18,15 @@ from eventstore.errors import (
     InvalidAppend,
     InvalidRead,
     MalformedEvent,
+    NoKeyring,
+    SealedDataCorrupt,
     StoreOverloaded,
     StoreUnavailable,
+    SubjectKeyCorrupt,
+    SubjectKeyLost,
     UnknownEventType,
     WrongExpectedVersion,
+    WrongMasterKey,
     WrongStore,
 )
 from eventstore.event import Actor, Client, Event, Folds, Metadata, Personal, Recorded, event_type
@@ -29,6 +35,9 @@ from eventstore.feed import Feed, LocalFeed
 from eventstore.feed_page import FeedEvent, FeedPage
 from eventstore.http_feed import HttpFeed, feed_endpoint
 from eventstore.position import position_of, positions, receipt
+from eventstore.privacy.erasure import SubjectErased
+from eventstore.privacy.keyring import Keyring, MasterKey
+from eventstore.privacy.privacy import Note
 from eventstore.state_cache import Loaded
 from eventstore.store import EventStore, Limits
 from eventstore.streams import Executed, Streams
@@ -47,6 +56,7 @@ __all__ = [
     "Effect",
     "EffectFailed",
     "EffectRefused",
+    "ErasedSubject",
     "Event",
     "EventStore",
     "EventStoreError",
@@ -64,20 +74,29 @@ __all__ = [
     "IdempotencyKeyReused",
     "InvalidAppend",
     "InvalidRead",
+    "Keyring",
     "Limits",
     "Loaded",
     "LocalFeed",
     "MalformedEvent",
+    "MasterKey",
     "Metadata",
+    "NoKeyring",
+    "Note",
     "Personal",
     "Recorded",
+    "SealedDataCorrupt",
     "StoreOverloaded",
     "StoreUnavailable",
     "Streams",
+    "SubjectErased",
+    "SubjectKeyCorrupt",
+    "SubjectKeyLost",
     "UnknownEventType",
     "Unless",
     "Upcaster",
     "WrongExpectedVersion",
+    "WrongMasterKey",
     "WrongStore",
     "event_type",
     "feed_endpoint",

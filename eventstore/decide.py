@@ -14,11 +14,13 @@ import msgspec
 from eventstore.append import Appended, Effect, Idempotency, Unless
 from eventstore.errors import (
     ConditionFailed,
+    ErasedSubject,
     EventStoreError,
     IdempotencyKeyReused,
     WrongExpectedVersion,
 )
 from eventstore.expected_version import ExpectedVersion, agrees
+from eventstore.privacy.erasure import subject_stream
 from eventstore.record import Row
 
 
@@ -36,7 +38,9 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One caller's append, encoded: all of it is stored, or nothing."""
+    """One caller's append, encoded: all of it is stored, or nothing, as when one of `subjects`,
+    of whom it tells, was erased.
+    """
 
     writes: Sequence[Write]
     events: int
@@ -45,6 +49,7 @@ class Request(msgspec.Struct, frozen=True):
     outcome: bytes = b""
     effects: Sequence[Effect] = ()
     unless: Sequence[Unless] = ()
+    subjects: Sequence[str] = ()
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -84,6 +89,9 @@ class Plan:
         """The answer if nothing needs to be stored for it; None if it can be accepted."""
         if request.idempotency is not None and (known := self.known.get(request.idempotency.key)):
             return replay(known, request.idempotency)
+        for subject in request.subjects:
+            if self.heads.get(subject_stream(subject)):
+                return ErasedSubject(subject)
         for unless in request.unless:
             if (found := self._last_matching(unless)) > unless.after:
                 return ConditionFailed(unless.tags, unless.types, unless.after, found)
@@ -140,7 +148,9 @@ def replay(known: Known, idempotency: Idempotency) -> Appended | IdempotencyKeyR
 
 
 def streams_of(requests: Sequence[Request]) -> list[str]:
-    return list({write.stream: None for request in requests for write in request.writes})
+    streams = {write.stream: None for request in requests for write in request.writes}
+    streams.update((subject_stream(s), None) for request in requests for s in request.subjects)
+    return list(streams)
 
 
 def keys_of(requests: Sequence[Request]) -> list[str]:

@@ -170,3 +170,78 @@ class FeedFailed(EventStoreError):
     def __init__(self, name: str, reason: str) -> None:
         self.name, self.reason = name, reason
         super().__init__(f"the feed of {name!r} cannot be read: {reason}")
+
+
+class ErasedSubject(EventStoreError):
+    """The events tell of a person whom this log has been made to forget: nothing was stored."""
+
+    code = "SUBJECT_ERASED"
+
+    def __init__(self, subject: str) -> None:
+        self.subject = subject
+        super().__init__(f"{subject!r} was erased: nothing personal is stored of them any more")
+
+
+class NoKeyring(EventStoreError):
+    """The store holds, or is to hold, personal data and was given no key for it."""
+
+    code = "NO_KEYRING"
+
+    def __init__(self, name: str, types: object) -> None:
+        self.name, self.types = name, types
+        super().__init__(
+            f"the event store {name!r} seals personal data of {types} and was given no master key: "
+            "expected EventStore(..., keyring=Keyring(...))"
+        )
+
+
+class WrongMasterKey(EventStoreError):
+    """Keys of persons are wrapped by a master key that is not at hand."""
+
+    code = "WRONG_MASTER_KEY"
+
+    def __init__(self, name: str, found: str, expected: object) -> None:
+        self.name, self.found, self.expected = name, found, expected
+        super().__init__(
+            f"the event store {name!r} has keys wrapped by the master key {found}, but those at "
+            f"hand are {expected}: restore that key from its backup, nothing else opens them"
+        )
+
+
+class SubjectKeyCorrupt(EventStoreError):
+    """The wrapped key of a person is not what the master key wrapped."""
+
+    code = "SUBJECT_KEY_CORRUPT"
+
+    def __init__(self, name: str, subject: str) -> None:
+        self.name, self.subject = name, subject
+        super().__init__(
+            f"the key of {subject!r} in the event store {name!r} does not unwrap: its row in "
+            "subject_keys was changed or damaged, restore it from a backup"
+        )
+
+
+class SubjectKeyLost(EventStoreError):
+    """An event is sealed for a person whose key is not there, though nobody erased it."""
+
+    code = "SUBJECT_KEY_LOST"
+
+    def __init__(self, name: str, subject: str) -> None:
+        self.name, self.subject = name, subject
+        super().__init__(
+            f"the event store {name!r} has no key of {subject!r} and no record of an erasure: "
+            "their row in subject_keys is lost, restore it from a backup"
+        )
+
+
+class SealedDataCorrupt(EventStoreError):
+    """Sealed personal data was changed, or belongs to another event."""
+
+    code = "SEALED_DATA_CORRUPT"
+
+    def __init__(self, name: str, what: str) -> None:
+        self.name, self.what = name, what
+        super().__init__(
+            f"the sealed personal data of {what} in {name!r} does not open: it was changed or is "
+            "of another event; verify the log"
+        )

@@ -71,10 +71,16 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """Where a command came from, as far as it is known."""
+    """Where a command came from, as far as it is known.
+
+    That tells of a person, `of`. A log with keys keeps it `sealed`, and so it is read, without `ip`
+    and `agent`: `EventStore.clients` and the full feed open it.
+    """
 
     ip: str | None = None
     agent: str | None = None
+    of: str | None = None
+    sealed: str | None = None
 
 
 class Metadata(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):

@@ -1,7 +1,7 @@
 """What other services read of a log: its public events in order, as JSON, from a position on.
 
 A consumer decodes the data with structs of its own, so it depends on no class of the producer. Old
-payloads are given in their newest shape.
+payloads are given in their newest shape, personal data opened and marked.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
+import psycopg
 
 from eventstore.errors import ForeignPosition
 from eventstore.event import Metadata
 from eventstore.feed_page import FeedEvent, FeedPage
+from eventstore.privacy.in_feeds import FeedOpener
 from eventstore.read import PAGE_EVENTS_MAX, Query, Raw, check_number
 from eventstore.store import EventStore
 
@@ -44,11 +46,14 @@ class Feed(Protocol):
 
 
 class LocalFeed:
-    """The feed of a store in this process. `public_only=False` gives private events too."""
+    """The feed of a store in this process. `public_only=False` gives private events too, and where
+    commands came from (`Metadata.client`, which others see sealed).
+    """
 
     def __init__(self, store: EventStore, public_only: bool = True) -> None:
         self.name, self._store = store.name, store
         self._public = store.types.public_names if public_only else None
+        self._opener = FeedOpener(store.types, store.privacy, clients=not public_only)
         self._decode_metadata = msgspec.json.Decoder(Metadata).decode
 
     async def read(
@@ -71,8 +76,11 @@ class LocalFeed:
         events = store.recent.read(after, head, types=wanted, limit=limit)
         if events is None:
             query = Query(after, limit, wanted, up_to=head)
-            rows = await store.reading(lambda connection: store.read_raw(connection, query))
-            events = [self._event(row) for row in rows]
+            events = await store.reading(lambda connection: self._read(connection, query))
+        elif any(map(self._opener.is_sealed, events)):
+            kept = events
+            events = await store.reading(lambda c: self._opener.opened(c, kept))
+        events = self._opener.marked(events)
         position = events[-1].position if len(events) == limit else head
         return FeedPage(events, position, head)
 
@@ -88,6 +96,10 @@ class LocalFeed:
         if self._public is None:
             return list(types) if types is not None else None
         return sorted(self._public if types is None else self._public.intersection(types))
+
+    def _read(self, connection: psycopg.Connection[Any], query: Query) -> list[FeedEvent]:
+        rows = self._store.privacy.opened(connection, self._store.read_raw(connection, query))
+        return self._opener.with_clients(connection, [self._event(row) for row in rows])
 
     def _event(self, row: Raw) -> FeedEvent:
         position, stream, version, id_, name, type_version, payload, metadata, time, _ = row
@@ -108,7 +120,7 @@ class LocalFeed:
         )
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int
     id: UUID
     stream: str
@@ -118,6 +130,8 @@ class _Line(msgspec.Struct, frozen=True):
     recorded_at: datetime
     metadata: Metadata
     data: msgspec.Raw
+    personal: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 class _LastLine(msgspec.Struct, frozen=True):
@@ -143,6 +157,8 @@ def to_lines(page: FeedPage) -> bytes:
             event.recorded_at,
             event.metadata,
             msgspec.Raw(event.data),
+            event.personal,
+            event.subject,
         )
         for event in page.events
     ]
@@ -167,6 +183,8 @@ def from_lines(body: bytes) -> FeedPage:
             bytes(line.data),
             line.metadata,
             line.recorded_at,
+            line.personal,
+            line.subject,
         )
         for line in map(_line, lines)
     ]

@@ -11,7 +11,9 @@ from eventstore.event import Metadata
 
 
 class FeedEvent(msgspec.Struct, frozen=True):
-    """An event as a feed gives it. `data` is its payload, a JSON object."""
+    """An event as a feed gives it. `data` is its payload, a JSON object. The members of it that are
+    `personal` tell of the person `subject`: whoever keeps them must be able to forget them.
+    """
 
     position: int
     id: UUID
@@ -22,6 +24,8 @@ class FeedEvent(msgspec.Struct, frozen=True):
     data: bytes
     metadata: Metadata
     recorded_at: datetime
+    personal: tuple[str, ...] = ()
+    subject: str | None = None
 
 
 class FeedPage(msgspec.Struct, frozen=True):

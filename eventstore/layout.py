@@ -13,7 +13,10 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from eventstore.errors import EventStoreError, InvalidAppend, WrongStore
 
-LAYOUT = 1
+LAYOUT = 2
+"""Counts the shapes of the tables. `sql/layout.sql` makes the first one, `sql/layout_N.sql` the Nth
+of the one before.
+"""
 PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
 
@@ -53,7 +56,7 @@ class Layout:
         if not _SCHEMA.match(schema):
             raise InvalidAppend("schema", repr(schema), "lower-case letters, digits and _")
         self.name, self.schema, self.partition_events = name, schema, partition_events
-        self.channel = schema
+        self.channel, self.erasure_notice = schema, b"erasure"
         self.sql = Statements(schema)
 
     def application(self, part: str) -> str:
@@ -76,11 +79,9 @@ class Layout:
                 "SELECT to_regclass(%s) IS NOT NULL", [f"{self.schema}.log"]
             ).fetchone()
             if found != (True,):
-                script = files("eventstore").joinpath("sql/layout.sql").read_text()
-                connection.execute(script.format(schema=self.schema).encode())
+                self._run(connection, "layout.sql")
                 connection.execute(
-                    f"INSERT INTO {self.schema}.log (name, layout) VALUES (%s, %s)",
-                    [self.name, LAYOUT],
+                    f"INSERT INTO {self.schema}.log (name, layout) VALUES (%s, 1)", [self.name]
                 )
             row = connection.execute(
                 f"SELECT name, layout FROM {self.schema}.log FOR UPDATE"
@@ -88,9 +89,16 @@ class Layout:
             assert row is not None
             if row[0] != self.name:
                 raise WrongStore(self.name, row[0])
-            if row[1] != LAYOUT:
+            if not 1 <= row[1] <= LAYOUT:
                 raise UnknownLayout(self.name, row[1])
+            for number in range(row[1] + 1, LAYOUT + 1):
+                self._run(connection, f"layout_{number}.sql")
+                connection.execute(f"UPDATE {self.schema}.log SET layout = %s", [number])
             connection.execute(self.sql.partitions, [1, self.partition_events])
+
+    def _run(self, connection: psycopg.Connection[Any], name: str) -> None:
+        script = files("eventstore").joinpath("sql", name).read_text()
+        connection.execute(script.format(schema=self.schema).encode())
 
 
 class UnknownLayout(EventStoreError):
@@ -100,7 +108,7 @@ class UnknownLayout(EventStoreError):
 
     def __init__(self, name: str, found: int) -> None:
         self.name, self.found = name, found
-        super().__init__(f"the log {name!r} has layout {found}, this release knows {LAYOUT}")
+        super().__init__(f"the log {name!r} has layout {found}, this release knows 1 to {LAYOUT}")
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,10 @@ class Statements:
     @cached_property
     def head(self) -> str:
         return f"SELECT position FROM {self.schema}.log"
+
+    @cached_property
+    def standing(self) -> str:
+        return f"SELECT position, erasures FROM {self.schema}.log"
 
     @cached_property
     def known(self) -> str:

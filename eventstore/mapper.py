@@ -15,13 +15,13 @@ from typing import Any
 from eventsourcing.persistence import EventStore as LibraryEventStore
 from eventsourcing.persistence import JSONTranscoder, Mapper, StoredEvent
 
+from eventstore.append import Append
 from eventstore.event import Event, Metadata, Recorded
 from eventstore.read import COLUMNS, Raw, decoder
 from eventstore.record import Row, make_row
 from eventstore.recorders import LogApplicationRecorder
 from eventstore.request import encode_metadata
 from eventstore.store import EventStore
-from eventstore.types import EventTypes
 
 
 @dataclass(frozen=True)
@@ -48,27 +48,32 @@ class NewEvent:
 class TypedMapper(Mapper[str]):
     """Maps `NewEvent` to stored events, and stored events to `Recorded`, by the registry."""
 
-    def __init__(self, types: EventTypes) -> None:
+    def __init__(self, store: EventStore) -> None:
         super().__init__(JSONTranscoder())
-        self._types, self._decode = types, decoder(types)
+        self._store, self._decode = store, decoder(store.types)
 
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
-        """Of a `NewEvent` or a `Recorded`. Raises UnknownEventType and MalformedEvent."""
+        """Of a `NewEvent` or a `Recorded`. Raises what `Sealing.payload` does."""
         event: Event = domain_event.event
+        stream, metadata = domain_event.originator_id, domain_event.metadata
+        sealing = self._store.sealing_sync([Append(stream, [event])], metadata)
         return StoredRecord(
-            domain_event.originator_id,
+            stream,
             domain_event.originator_version,
             event.TYPE,
-            self._types.encode(event),
+            sealing.payload(stream, event),
             event.TYPE_VERSION,
-            encode_metadata(domain_event.metadata),
+            encode_metadata(sealing.metadata(metadata)),
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Recorded[Any]:
         """The event as it was recorded; only of what `TypedRecorder` read."""
         assert isinstance(stored_event, StoredRecord)
         assert stored_event.row is not None
-        return self._decode([stored_event.row])[0]
+        row = [stored_event.row]
+        if self._store.types.personal_names:
+            row = self._store.reading_sync(lambda c: self._store.privacy.opened(c, row))
+        return self._decode(row)[0]
 
 
 class TypedRecorder(LogApplicationRecorder):
@@ -99,4 +104,4 @@ class TypedRecorder(LogApplicationRecorder):
 
 def library_events(store: EventStore) -> LibraryEventStore[str]:
     """An event store of the library over ours: what one puts, the other reads."""
-    return LibraryEventStore(TypedMapper(store.types), TypedRecorder(store))
+    return LibraryEventStore(TypedMapper(store), TypedRecorder(store))

@@ -23,14 +23,14 @@ from eventstore.decide import Request, Write
 from eventstore.errors import InvalidAppend, MalformedEvent
 from eventstore.event import Metadata
 from eventstore.expected_version import Expect, ExpectedVersion
+from eventstore.privacy.privacy import Sealing
 from eventstore.record import Id, Row, make_row
-from eventstore.types import EventTypes
 
 _encode_metadata = msgspec.json.Encoder(order="sorted").encode
 
 
 def make_request(
-    types: EventTypes,
+    sealing: Sealing,
     appends: Append | Sequence[Append],
     metadata: Metadata,
     *,
@@ -40,10 +40,12 @@ def make_request(
     unless: Sequence[Unless] = (),
     new_id: Callable[[], Id],
 ) -> Request:
-    """Raises InvalidAppend, MalformedEvent or UnknownEventType: what no log could take."""
+    """Raises InvalidAppend, MalformedEvent or UnknownEventType: what no log could take; and
+    ErasedSubject.
+    """
     if isinstance(appends, Append):
         appends = (appends,)
-    context = encode_metadata(metadata)
+    context = encode_metadata(sealing.metadata(metadata))
     writes: list[Write] = []
     events = size = 0
     for append in appends:
@@ -52,7 +54,7 @@ def make_request(
         check_tags(append.tags)
         rows: list[Row] = []
         for event in append.events:
-            payload = types.encode(event)
+            payload = sealing.payload(append.stream, event)
             if len(payload) > EVENT_BYTES_MAX:
                 reason = (
                     f"its payload has {len(payload)} bytes, at most {EVENT_BYTES_MAX} are taken"
@@ -79,7 +81,16 @@ def make_request(
         if type(condition.after) is not int or not 0 <= condition.after < 2**63:
             raise InvalidAppend("position of a condition", repr(condition.after), "a position")
     return checked(
-        Request(writes, events, size, idempotency, outcome, tuple(effects), tuple(unless))
+        Request(
+            writes,
+            events,
+            size,
+            idempotency,
+            outcome,
+            tuple(effects),
+            tuple(unless),
+            sealing.subjects,
+        )
     )
 
 

@@ -1,7 +1,8 @@
 """States kept in memory, so that loading a stream again reads only what was appended since.
 
 A kept state is never trusted to be the newest: what follows it is always asked for. It is right
-for ever, because events are never changed and states are values (ADR 2).
+for ever, because events are never changed and states are values (ADR 2); but when a person is
+erased, states folded before may tell of them, and all are dropped.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class StateCache:
     def __init__(self, streams_max: int) -> None:
         self._streams_max = streams_max
         self._kept: OrderedDict[tuple[type[Any], str], Loaded[Any]] = OrderedDict()
+        self._erasures = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -43,8 +45,15 @@ class StateCache:
         self._kept.move_to_end(key)
         return kept
 
-    def keep(self, stream: str, loaded: Loaded[Any]) -> None:
-        if not self._streams_max or not loaded.version:
+    def renew(self, erasures: int) -> None:
+        """Drop all states that were folded when the log had forgotten fewer persons."""
+        if erasures != self._erasures:
+            self._erasures = erasures
+            self._kept.clear()
+
+    def keep(self, stream: str, loaded: Loaded[Any], erasures: int) -> None:
+        """Keep a state, folded when the log had forgotten so many persons."""
+        if not self._streams_max or not loaded.version or erasures != self._erasures:
             return
         key = (type(loaded.state), stream)
         self._kept[key] = loaded

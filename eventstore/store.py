@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -29,10 +29,21 @@ from eventstore.append import Append, Appended, Effect, Idempotency, Unless
 from eventstore.committer import Committer, Ticket
 from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
-from eventstore.errors import EventStoreError, StoreUnavailable
+from eventstore.errors import (
+    EventStoreError,
+    InvalidAppend,
+    NoKeyring,
+    StoreUnavailable,
+    WrongExpectedVersion,
+)
 from eventstore.event import Metadata, Recorded
+from eventstore.expected_version import NO_STREAM
 from eventstore.layout import PARTITION_EVENTS, THREADS, Layout, connect
 from eventstore.position import position_of, receipt
+from eventstore.privacy.erasure import SUBJECT_BYTES_MAX, SubjectErased, subject_stream
+from eventstore.privacy.keyring import Keyring
+from eventstore.privacy.privacy import Note, Privacy, Sealing
+from eventstore.privacy.subject_keys import Keys, destruction
 from eventstore.read import (
     STREAM_EVENTS_MAX,
     Query,
@@ -45,7 +56,7 @@ from eventstore.read import (
 )
 from eventstore.recent import Recent
 from eventstore.record import Id
-from eventstore.request import make_request
+from eventstore.request import check_text, make_request
 from eventstore.types import EventTypes
 from eventstore.watch import Head, Listener
 
@@ -74,7 +85,11 @@ class Limits:
 
 
 class EventStore:
-    """The log of the service `name`, in the schema `schema` of one database."""
+    """The log of the service `name`, in the schema `schema` of one database.
+
+    `keyring` wraps the keys of the persons whom events tell of: needed where a type has fields
+    that are personal, and then used for `Metadata.client` too.
+    """
 
     def __init__(
         self,
@@ -83,6 +98,7 @@ class EventStore:
         *,
         name: str,
         schema: str = "eventstore",
+        keyring: Keyring | None = None,
         limits: Limits = Limits(),
         create_tables: bool = True,
         new_id: Callable[[], Id] = uuid7,
@@ -90,9 +106,10 @@ class EventStore:
         self.conninfo, self.types, self.name, self.limits = conninfo, types, name, limits
         self.layout = Layout(name, schema, limits.partition_events)
         self.watch, self.recent = Head(), Recent()
+        self.privacy = Privacy(types, self.layout, keyring)
         self.new_id = new_id
         self._create_tables = create_tables
-        self._decode = decoder(types)
+        self._decode_rows = decoder(types)
         self._committer: Committer | None = None
         self._listener: Listener | None = None
         self._connections: Connections | None = None
@@ -103,7 +120,8 @@ class EventStore:
     async def open(self) -> None:
         """Make the tables where they are missing, and start the threads.
 
-        Raises StoreUnavailable, or WrongStore when the tables hold another service's log.
+        Raises StoreUnavailable, WrongStore when the tables hold another service's log, NoKeyring
+        or WrongMasterKey when the personal data in it could not be read or written.
         """
         await asyncio.to_thread(self.open_sync)
 
@@ -119,10 +137,12 @@ class EventStore:
             with connect(self.conninfo, layout.application("open")) as connection:
                 if self._create_tables:
                     layout.migrate(connection)
-                row = connection.execute(layout.sql.head).fetchone()
+                self.privacy.check(connection)
+                row = connection.execute(layout.sql.standing).fetchone()
         except psycopg.OperationalError as error:
             raise StoreUnavailable(self.name, str(error).strip()) from error
         assert row is not None
+        self.watch.erased(row[1])
         self.watch.advance(row[0])
         waits = {
             "unavailable_seconds": limits.unavailable_seconds,
@@ -194,11 +214,13 @@ class EventStore:
         With an idempotency key known already, nothing happens: the first answer is given again.
 
         Raises WrongExpectedVersion, ConditionFailed (of `unless`), IdempotencyKeyReused,
-        EffectRefused, EffectFailed, MalformedEvent, UnknownEventType, InvalidAppend,
-        StoreUnavailable.
+        EffectRefused, EffectFailed, MalformedEvent, UnknownEventType, InvalidAppend, ErasedSubject
+        (the events tell of somebody who was), StoreUnavailable.
         """
+        if isinstance(appends, Append):
+            appends = (appends,)
         request = make_request(
-            self.types,
+            await self.sealing(appends, metadata),
             appends,
             metadata,
             idempotency=idempotency,
@@ -220,8 +242,10 @@ class EventStore:
         unless: Sequence[Unless] = (),
     ) -> Appended:
         """`append` for threads."""
+        if isinstance(appends, Append):
+            appends = (appends,)
         request = make_request(
-            self.types,
+            self.sealing_sync(appends, metadata),
             appends,
             metadata,
             idempotency=idempotency,
@@ -268,6 +292,122 @@ class EventStore:
             raise answer
         return answer
 
+    # Persons
+
+    async def erase(
+        self, subject: str, *, reason: str, metadata: Metadata, appends: Sequence[Append] = ()
+    ) -> Appended:
+        """Forget a person: destroy their key and append `subject.erased` and `appends`, in one
+        transaction. Whoever was erased before is not again: `replayed` says so.
+
+        States that `Streams` keep in memory are dropped, in other processes as soon as they hear of
+        it. Raises InvalidAppend for events that tell of the subject, and what `append` raises.
+        """
+        request = self._erasure(
+            await self.sealing(appends, metadata), subject, reason, metadata, appends
+        )
+        try:
+            erased = await self.submit(request)
+        except WrongExpectedVersion as error:
+            if error.stream != subject_stream(subject):
+                raise
+            return await self.reading(lambda c: self._erased_before(c, subject))
+        await self.reading(self._notice_erasures)
+        return erased
+
+    def erase_sync(
+        self, subject: str, *, reason: str, metadata: Metadata, appends: Sequence[Append] = ()
+    ) -> Appended:
+        """`erase` for threads."""
+        request = self._erasure(
+            self.sealing_sync(appends, metadata), subject, reason, metadata, appends
+        )
+        try:
+            erased = self.submit_sync(request)
+        except WrongExpectedVersion as error:
+            if error.stream != subject_stream(subject):
+                raise
+            return self.reading_sync(lambda c: self._erased_before(c, subject))
+        self.reading_sync(self._notice_erasures)
+        return erased
+
+    def _erasure(
+        self,
+        sealing: Sealing,
+        subject: str,
+        reason: str,
+        metadata: Metadata,
+        appends: Sequence[Append],
+    ) -> Request:
+        check_text("subject", subject, SUBJECT_BYTES_MAX)
+        if subject in sealing.subjects:
+            raise InvalidAppend("events with an erasure", f"personal ones of {subject!r}", "none")
+        if metadata.actor.id == subject:  # it would be sealed by the key that is destroyed
+            metadata = msgspec.structs.replace(metadata, client=None)
+        event = SubjectErased(subject, reason, metadata.occurred_at)
+        return make_request(
+            sealing,
+            [Append(subject_stream(subject), [event], NO_STREAM), *appends],
+            metadata,
+            idempotency=None,
+            outcome=b"",
+            effects=destruction(self.layout, subject),
+            new_id=self.new_id,
+        )
+
+    def _erased_before(self, connection: psycopg.Connection[Any], subject: str) -> Appended:
+        stream = subject_stream(subject)
+        sql = f"SELECT position, version FROM {self.layout.schema}.streams WHERE stream = %s"
+        row = connection.execute(sql.encode(), [stream]).fetchone()
+        assert row is not None
+        return Appended(row[0], {stream: row[1]}, replayed=True)
+
+    def _notice_erasures(self, connection: psycopg.Connection[Any]) -> None:
+        row = connection.execute(self.layout.sql.standing).fetchone()
+        assert row is not None
+        self.watch.erased(row[1])
+        self.privacy.forget()
+
+    async def clients(self, of: Sequence[Metadata]) -> list[Metadata]:
+        """Metadata as they were read, with their clients opened: "erased" if the person was."""
+        return await self.reading(lambda connection: self.privacy.clients(connection, of))
+
+    async def seal_notes(self, notes: Sequence[Note]) -> list[str | None]:
+        """Text for each note, to be kept in any table; None if its subject was erased."""
+        keys = await self._keys({note.subject for note in notes})
+        return self.privacy.seal_notes(keys, notes)
+
+    async def open_notes(self, notes: Sequence[Note]) -> list[bytes | None]:
+        """What was given to `seal_notes`, from what it gave; None for who was erased since."""
+        return await self.reading(lambda connection: self.privacy.open_notes(connection, notes))
+
+    async def sealing(self, appends: Sequence[Append], metadata: Metadata) -> Sealing:
+        """What seals an append: the keys of whom it tells, new ones being made for new persons."""
+        subjects, needed = self.privacy.told_of(appends, metadata)
+        if not needed:
+            return self.privacy.plain
+        return Sealing(self.types, await self._keys(needed), subjects)
+
+    def sealing_sync(self, appends: Sequence[Append], metadata: Metadata) -> Sealing:
+        """`sealing` for threads."""
+        subjects, needed = self.privacy.told_of(appends, metadata)
+        keys = self.privacy.keys
+        if keys is None or not needed:
+            return self.privacy.plain
+        found = keys.cached(needed)
+        if found is None:
+            found = self.reading_sync(lambda connection: keys.make(connection, needed))
+        return Sealing(self.types, found, subjects)
+
+    async def _keys(self, subjects: Collection[str]) -> Keys:
+        keys = self.privacy.keys
+        if keys is None:
+            raise NoKeyring(self.name, "notes")
+        found = keys.cached(subjects)
+        if found is None:
+            found = await self.reading(lambda connection: keys.make(connection, subjects))
+        return found
+
     # Reading
 
     async def replayed_or_stream(
@@ -288,7 +428,7 @@ class EventStore:
         def read(connection: psycopg.Connection[Any]) -> tuple[Appended | None, list[Any]]:
             if (seen := self._replayed(connection, idempotency)) is not None:
                 return seen, []
-            return None, self._decode(fetch(connection.cursor(), sql, params))
+            return None, self._fetch(connection, sql, params)
 
         return await self.reading(read)
 
@@ -310,7 +450,7 @@ class EventStore:
             limit=limit,
             backwards=backwards,
         )
-        return await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+        return await self.reading(lambda c: self._fetch(c, sql, params))
 
     def read_stream_sync(
         self,
@@ -330,7 +470,7 @@ class EventStore:
             limit=limit,
             backwards=backwards,
         )
-        return self.reading_sync(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+        return self.reading_sync(lambda c: self._fetch(c, sql, params))
 
     async def read(
         self,
@@ -353,7 +493,7 @@ class EventStore:
             after, limit, types, backwards, up_to, correlation_id, actor_id, tags, since, until
         )
         sql, params = log_query(self.layout, query)
-        return await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, params)))
+        return await self.reading(lambda c: self._fetch(c, sql, params))
 
     def read_sync(
         self,
@@ -363,7 +503,8 @@ class EventStore:
         types: Sequence[str] | None = None,
     ) -> list[Recorded[Any]]:
         """A page of the log over the caller's own connection or cursor, in its transaction."""
-        return self._decode(self.read_raw(connection, Query(after, limit, types)))
+        rows = self.read_raw(connection, Query(after, limit, types))
+        return self._decode_rows(self.privacy.opened(connection, rows))
 
     def read_raw(
         self, connection: psycopg.Connection[Any] | psycopg.Cursor[Any], query: Query
@@ -378,8 +519,14 @@ class EventStore:
     async def event(self, event_id: UUID) -> Recorded[Any] | None:
         """One event by its id."""
         sql = id_query(self.layout)
-        found = await self.reading(lambda c: self._decode(fetch(c.cursor(), sql, [event_id])))
+        found = await self.reading(lambda c: self._fetch(c, sql, [event_id]))
         return found[0] if found else None
+
+    def _fetch(
+        self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]
+    ) -> list[Recorded[Any]]:
+        rows = fetch(connection.cursor(), sql, params)
+        return self._decode_rows(self.privacy.opened(connection, rows))
 
     async def head(self) -> int:
         """The last position of the log: everything up to it can be read."""

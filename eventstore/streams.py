@@ -58,9 +58,16 @@ class Streams:
         if up_to_version is not None:
             start = Loaded(folded.initial(stream), 0, 0)
             return await self._go_on(start, stream, up_to_version=up_to_version)
+        erasures = self._renewed()
         loaded = await self._go_on(self._cache.start(folded, stream), stream)
-        self._cache.keep(stream, loaded)
+        self._cache.keep(stream, loaded, erasures)
         return loaded
+
+    def _renewed(self) -> int:
+        """How many persons the log has forgotten, no state being kept from before."""
+        erasures = self.store.watch.erasures
+        self._cache.renew(erasures)
+        return erasures
 
     async def _go_on(
         self, loaded: Loaded[S], stream: str, *, up_to_version: int | None = None
@@ -81,6 +88,7 @@ class Streams:
         self, folded: type[S], stream: str, idempotency: Idempotency
     ) -> Loaded[S] | Appended:
         """What was answered to the key before; if nothing was, the state."""
+        erasures = self._renewed()
         start = self._cache.start(folded, stream)
         seen, events = await self.store.replayed_or_stream(
             idempotency, stream, after_version=start.version, limit=PAGE_EVENTS_MAX
@@ -90,7 +98,7 @@ class Streams:
         loaded = fold(start, events)
         if len(events) == PAGE_EVENTS_MAX:
             loaded = await self._go_on(loaded, stream)
-        self._cache.keep(stream, loaded)
+        self._cache.keep(stream, loaded, erasures)
         return loaded
 
     async def execute(
@@ -146,6 +154,7 @@ class Streams:
         tags: tuple[str, ...],
     ) -> Executed[S]:
         for attempt in range(1, ATTEMPTS_MAX + 1):
+            erasures = self._renewed()
             if idempotency is None:
                 loaded = await self.loaded(folded, stream)
             else:
@@ -180,7 +189,7 @@ class Streams:
                     state = (await self.load(folded, stream))[0]
                 elif events:
                     version = appended.versions[stream]
-                    self._cache.keep(stream, Loaded(state, version, appended.position))
+                    self._cache.keep(stream, Loaded(state, version, appended.position), erasures)
                 return Executed(state, appended)
         raise AssertionError("the last attempt returns or raises")
 

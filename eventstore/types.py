@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,17 +12,23 @@ import msgspec
 from eventstore.canonical import NotCanonical, canonical
 from eventstore.errors import MalformedEvent, UnknownEventType
 from eventstore.event import Event
+from eventstore.privacy.erasure import SubjectErased
+from eventstore.privacy.shape import PersonalShape, personal_shape
 
 
 @dataclass(frozen=True, slots=True)
 class Upcaster:
     """Turns the payload of `from_version` into that of the next version. `function` is pure: it
     takes the payload as JSON objects (a dict it may change) and returns the new one.
+
+    `erased` has what stands for the personal members of that version in events of a person who was
+    erased, by name: those that the newest version has no more.
     """
 
     type: str
     from_version: int
     function: Callable[[dict[str, Any]], dict[str, Any]]
+    erased: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,15 @@ class _Registered:
     decoder: msgspec.json.Decoder[Any]
     plain: bool  # sorted keys alone make its JSON canonical
     keyed: bool  # has objects whose member names are data
+    personal: PersonalShape | None
 
 
 class EventTypes:
     """Event classes by the name they are stored under, with the upcasters of their old versions.
+    Every registry knows `subject.erased`.
 
-    Raises ValueError for two classes of one name, a class without a name, a gap between upcasters.
+    Raises ValueError for two classes of one name, a class without a name, a gap between upcasters,
+    personal fields that cannot be sealed or told from erased ones.
     """
 
     def __init__(self, types: Iterable[type[Event]], upcasters: Iterable[Upcaster] = ()) -> None:
@@ -45,6 +54,7 @@ class EventTypes:
         self._sorted = msgspec.json.Encoder(order="sorted")
         for cls in types:
             self._register(cls)
+        self._register(SubjectErased)
         for upcaster in upcasters:
             if upcaster.type not in self._by_name:
                 raise ValueError(f"upcaster of {upcaster.type!r}: no such event type")
@@ -53,6 +63,7 @@ class EventTypes:
         self.upcasters = tuple(self._upcasters.values())
         self.names = frozenset(self._by_name)
         self.public_names = frozenset(n for n, r in self._by_name.items() if r.cls.PUBLIC)
+        self.personal_names = frozenset(n for n, r in self._by_name.items() if r.personal)
 
     def __iter__(self) -> Iterator[type[Event]]:
         return (registered.cls for registered in self._by_name.values())
@@ -65,7 +76,11 @@ class EventTypes:
         shapes = _Shapes()
         shapes.visit(msgspec.inspect.type_info(cls))
         self._by_name[cls.TYPE] = _Registered(
-            cls, msgspec.json.Decoder(cls), not shapes.has_free, shapes.has_keyed
+            cls,
+            msgspec.json.Decoder(cls),
+            not shapes.has_free,
+            shapes.has_keyed,
+            personal_shape(cls),
         )
 
     def _check_chains(self) -> None:
@@ -82,6 +97,19 @@ class EventTypes:
             return self._by_name[name].cls
         except KeyError:
             raise UnknownEventType(name, 0, sorted(self._by_name)) from None
+
+    def personal(self, name: str) -> PersonalShape | None:
+        """What of a type is personal; None if nothing is, or the type is not known."""
+        registered = self._by_name.get(name)
+        return registered.personal if registered is not None else None
+
+    def stand_in(self, name: str, version: int) -> bytes:
+        """The JSON object in place of the personal members that an event of a version had."""
+        shape = self.personal(name)
+        stand_ins = dict(shape.stand_ins) if shape is not None else {}
+        if upcaster := self._upcasters.get((name, version)):
+            stand_ins.update(upcaster.erased)
+        return self._sorted.encode(stand_ins)
 
     def schema(self, name: str) -> dict[str, Any]:
         """JSON Schema of the newest payload of a type."""

@@ -35,13 +35,24 @@ class Head:
     """The last position known to be committed. Only grows; waiters are woken when it does."""
 
     def __init__(self) -> None:
-        self._position = 0
+        self._position = self._erasures = 0
         self._moved = threading.Condition()
         self._waiters: set[_Waiter] = set()
 
     @property
     def position(self) -> int:
         return self._position
+
+    @property
+    def erasures(self) -> int:
+        """How many persons the log is known to have forgotten: when it grows, what was folded
+        before may still tell of one.
+        """
+        return self._erasures
+
+    def erased(self, erasures: int) -> None:
+        """Any thread: the log is known to have forgotten so many."""
+        self._erasures = max(erasures, self._erasures)
 
     def advance(self, position: int) -> None:
         """Any thread: the log is known to reach `position`."""
@@ -177,8 +188,9 @@ class Listener:
         while not self._stopping.is_set() or self._telling:
             now = time.monotonic()
             if now >= ask_at:
-                row = connection.execute(self._layout.sql.head).fetchone()
+                row = connection.execute(self._layout.sql.standing).fetchone()
                 assert row is not None
+                self._head.erased(row[1])
                 self._head.advance(row[0])
                 ask_at = now + self._poll_seconds
             if self._telling and (now >= tell_at or self._stopping.is_set()):
@@ -193,4 +205,7 @@ class Listener:
                 self._wake_read.recv(4096)
             wire.consume_input()
             while (notification := wire.notifies()) is not None:
-                self._head.advance(int(notification.extra))
+                if notification.extra == self._layout.erasure_notice:
+                    ask_at = 0.0
+                else:
+                    self._head.advance(int(notification.extra))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from eventstore import Keyring, MasterKey
 from lonja.errors import LonjaError
 from lonja.settings import Settings
 
@@ -62,6 +63,53 @@ def seal_key(settings: Settings) -> Ed25519PrivateKey:
         raise BadSecret(
             f"{path} is no Ed25519 key: expected 64 hexadecimal digits. "
             "Restore it from a backup: without it new seals are not trusted"
+        ) from None
+
+
+def master_keyring(settings: Settings) -> Keyring:
+    """What wraps the keys of the persons in the logs: without it their data is lost.
+
+    The setting, or else a file of the data directory, which is looked at again whenever a key is
+    made, so that a rotation reaches running services. Raises BadSecret.
+    """
+    return Keyring(lambda: master_keys(settings))
+
+
+def master_keys(settings: Settings) -> list[MasterKey]:
+    """The master keys that are accepted, the one that wraps what is new first. Raises BadSecret."""
+    configured = settings.master_key.get_secret_value()
+    previous = settings.master_key_previous.get_secret_value()
+    if configured:
+        keys = [master_key("LONJA_MASTER_KEY", configured)]
+    else:
+        path = master_key_path(settings)
+        keys = [master_key(str(path), _kept(path, secrets.token_hex(SECRET_BYTES)))]
+    if previous:
+        keys.append(master_key("LONJA_MASTER_KEY_PREVIOUS", previous))
+    path = previous_master_key_path(settings)
+    if path.exists():
+        keys.append(master_key(str(path), path.read_text()))
+    return keys
+
+
+def master_key_path(settings: Settings) -> Path:
+    """The file of the master key, where no setting gives it."""
+    return keys_dir(settings) / "master.key"
+
+
+def previous_master_key_path(settings: Settings) -> Path:
+    """The master key before the last rotation, until nobody needs it."""
+    return keys_dir(settings) / "master.previous.key"
+
+
+def master_key(where: str, text: str) -> MasterKey:
+    """A master key from 64 hexadecimal digits. Raises BadSecret, which says where they were."""
+    try:
+        return MasterKey.of_hex(text)
+    except ValueError:
+        raise BadSecret(
+            f"{where} is no master key: expected 64 hexadecimal digits, found {len(text.strip())} "
+            "characters. Restore it from its backup: without it nobody's data is read any more"
         ) from None
 
 

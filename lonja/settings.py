@@ -116,6 +116,8 @@ class Settings(BaseSettings):
     database_urls: dict[str, str] = Field(default_factory=dict)
     host: str = "127.0.0.1"
     internal_secret: SecretStr = SecretStr("")
+    master_key: SecretStr = SecretStr("")
+    master_key_previous: SecretStr = SecretStr("")
     service_urls: dict[str, str] = Field(default_factory=dict)
     users: UserSettings = UserSettings()
     payments: PaymentSettings = PaymentSettings()

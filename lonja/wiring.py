@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from eventstore import EventTypes, Feed, HttpFeed
 from lonja.errors import BadSettings, SupergraphBroken
-from lonja.keys import SECRET_BYTES, internal_secret, keys_dir
+from lonja.keys import SECRET_BYTES, internal_secret, keys_dir, master_keyring
 from lonja.sealing import LogSealer
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
@@ -51,6 +51,7 @@ def build_service(
         clock=lambda: datetime.now(UTC),
         settings=service_settings(name, settings),
         seal=partial(LogSealer, settings) if settings.audit.seal else None,
+        keyring=master_keyring(settings),
     )
     try:
         return cast(AnyService, module.build(context))

@@ -16,6 +16,8 @@ import structlog
 
 from eventstore.errors import EventStoreError
 from eventstore.event import Metadata, Recorded
+from eventstore.privacy.privacy import Sealed
+from eventstore.privacy.sealing import PREFIX
 from eventstore.store import EventStore
 from projections.log import Connection, LogPage, NotRead, Undecodable
 
@@ -99,11 +101,11 @@ class StoreLog:
     ) -> Callable[[], LogPage]:
         if parts > 1:
             return self._ask_part(connection, after, limit, types, part, parts, bare)
-        cursor = self._query(connection, self._page[bare], (list(types), after, limit))
+        taken = self._asked(connection, self._page[bare], (list(types), after, limit), types)
 
         def page() -> LogPage:
             with _collector_paused():
-                rows = cursor.fetchall()
+                rows = taken()
                 if rows and rows[-1][0] - after != len(rows):
                     rows = self._up_to_gap(rows, after)
                 if not rows:
@@ -134,11 +136,11 @@ class StoreLog:
             position, seen, recorded_at = rows[-1][0], len(rows), rows[-1][5]
             unknown = self._unknown(rows)
         within = (list(types), parts, part, after, position)
-        cursor = self._query(connection, self._part[bare], within)
+        taken = self._asked(connection, self._part[bare], within, types)
 
         def page() -> LogPage:
             with _collector_paused():
-                events = self._recorded(cursor.fetchall())
+                events = self._recorded(taken())
             return _page_of(events, position, seen, unknown, recorded_at)
 
         return page
@@ -203,7 +205,32 @@ class StoreLog:
 
     def _rows(self, connection: Connection, query: str, params: tuple[Any, ...]) -> list[_Row]:
         with self._query(connection, query, params) as cursor:
-            return cursor.fetchall()
+            return self._opened(connection, cursor.fetchall())
+
+    def _asked(
+        self, connection: Connection, query: str, params: tuple[Any, ...], types: Collection[str]
+    ) -> Callable[[], list[_Row]]:
+        """Rows that are here when it returns. What is sealed is opened at once, since the connection
+        may be in use when they are taken.
+        """
+        cursor = self._query(connection, query, params)
+        if self._types.personal_names.isdisjoint(types):
+            return cursor.fetchall
+        rows = self._opened(connection, cursor.fetchall())
+        return lambda: rows
+
+    def _opened(self, connection: Connection, rows: list[_Row]) -> list[_Row]:
+        """Rows with what is sealed in them opened, or what is wrong with it as their payload."""
+        if not self._types.personal_names:
+            return rows
+        found = [n for n, row in enumerate(rows) if (row[9] or b"").startswith(PREFIX)]
+        if not found:
+            return rows
+        sealed = [Sealed(row[1], row[3], row[4], row[9]) for row in (rows[n] for n in found)]
+        opened = self.store.privacy.open(connection, sealed)
+        for number, payload in zip(found, opened, strict=True):
+            rows[number] = (*rows[number][:9], payload)
+        return rows
 
     def _query(
         self, connection: Connection, query: str, params: tuple[Any, ...]
@@ -226,7 +253,9 @@ class StoreLog:
             type_version, decode = shape, decoders.get((name, shape))
             event: Any
             try:
-                if decode is not None:
+                if isinstance(payload, EventStoreError):
+                    event = Undecodable(payload)
+                elif decode is not None:
                     event = decode(payload)
                 else:
                     event = self._types.decode(name, shape, payload)

@@ -9,7 +9,7 @@ Feeds it listens to: orders, products, shipping.
 
 from __future__ import annotations
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
 from subgraphs.inventory import copies, guard, warehouses
@@ -35,7 +35,7 @@ from subgraphs.inventory.schema import InventoryResources
 from subgraphs.inventory.turns import Turns
 from subgraphs.inventory.warehouses import WarehouseHandlers
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import READ_WAIT_SECONDS_MAX, SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import READ_WAIT_SECONDS_MAX, Service, ServiceContext
 
 LOW_STOCK_AT = 5
 
@@ -44,7 +44,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
     low_at = int(settings.get("low_stock_at", LOW_STOCK_AT))
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(EVENTS)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     stock_guard, turns = StockGuard(reads), Turns()
     reserving = Reserving(

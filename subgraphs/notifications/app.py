@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
@@ -32,16 +32,12 @@ from subgraphs.notifications.webhook_delivery import STEP, WebhookNews, WebhookP
 from subgraphs.notifications.webhook_delivery import TABLES as WEBHOOK_TABLES
 from subgraphs.notifications.webhook_events import WEBHOOK_EVENTS
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 
 
 def build(context: ServiceContext) -> Service[NotificationsResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(
-        context.conninfo,
-        EventTypes([*EVENTS, *WEBHOOK_EVENTS, *SERVICE_EVENTS]),
-        name=context.name,
-    )
+    store = context.event_store([*EVENTS, *WEBHOOK_EVENTS])
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     delivery = Delivery(

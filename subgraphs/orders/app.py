@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner
 from subgraphs.orders.cart import Cart
@@ -45,7 +45,7 @@ from subgraphs.orders.reads import OrderReads
 from subgraphs.orders.schema import SCHEMA
 from subgraphs.orders.schema_common import OrdersResources
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 
 CART_TTL_SECONDS = 30 * 24 * 3600
 
@@ -56,7 +56,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
     It follows the feeds of products, inventory, payments and shipping.
     """
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes([*ALL, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(ALL)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     process = PlacementProcess(store, streams, policy=_policy(settings), clock=clock)

@@ -15,7 +15,7 @@ Feed it listens to: orders.
 
 from __future__ import annotations
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
 from subgraphs.payments import copies
@@ -35,7 +35,7 @@ from subgraphs.payments.read_models import PROJECTIONS
 from subgraphs.payments.reads import PaymentReads
 from subgraphs.payments.schema import PaymentsResources
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 
 
 class PaymentsService(Service[PaymentsResources]):
@@ -63,7 +63,7 @@ class PaymentsService(Service[PaymentsResources]):
 def build(context: ServiceContext) -> PaymentsService:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(EVENTS)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     provider = chosen_provider(context)
     policy = DrivePolicy(

@@ -6,7 +6,7 @@ Settings, all optional:
 
 from __future__ import annotations
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels
 from projections.timers import POLL_SECONDS, TimerRunner
@@ -23,12 +23,12 @@ from subgraphs.products.reads import CatalogueReads
 from subgraphs.products.schedule import PriceSchedule
 from subgraphs.products.schema import ProductsResources
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 
 
 def build(context: ServiceContext) -> Service[ProductsResources]:
     """Build the service; nothing is opened before it starts."""
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(EVENTS)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
     keys = CatalogueKeys(reads)

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
-from eventstore import Event, EventStore, EventStoreError, Feed, LocalFeed
+from eventstore import Event, EventStore, EventStoreError, EventTypes, Feed, Keyring, LocalFeed
 from eventstore.audit.as_of import History
 from projections import (
     OPERATOR_EVENTS,
@@ -61,7 +61,8 @@ class ServiceContext:
 
     `feeds` are those of the services it listens to, by name; they must be there when the service
     starts, not before. `settings` are the service's own: each `app.py` says which. `seal` makes
-    what seals the log beside the service; None leaves it unsealed.
+    what seals the log beside the service; None leaves it unsealed. `keyring` wraps the keys of the
+    persons whom the log tells of.
     """
 
     name: str
@@ -72,6 +73,12 @@ class ServiceContext:
     new_id: Callable[[str], str] = new_id
     settings: Mapping[str, Any] = field(default_factory=dict)
     seal: Callable[[EventStore], Background] | None = None
+    keyring: Keyring | None = None
+
+    def event_store(self, events: Sequence[type[Event]]) -> EventStore:
+        """The log of the service, with these types of events and those every service has."""
+        types = EventTypes([*events, *SERVICE_EVENTS])
+        return EventStore(self.conninfo, types, name=self.name, keyring=self.keyring)
 
 
 class Service(Generic[R]):

@@ -12,11 +12,11 @@ Feed it listens to: orders.
 
 from __future__ import annotations
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
 from subgraphs.shared.commands import Commands
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.shipping import copies
 from subgraphs.shipping.carrier import Carrier, FakeCarrier, NoCarrier
 from subgraphs.shipping.domain.fulfilment import Fulfilment
@@ -36,7 +36,7 @@ from subgraphs.shipping.schema import ShippingResources
 def build(context: ServiceContext) -> Service[ShippingResources]:
     """Build the service; nothing is opened before it starts."""
     settings, clock = context.settings, context.clock
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(EVENTS)
     streams, reads = Streams(store), ReadModels(context.conninfo, name=context.name)
     planning, timers = Planning(store, streams), Timers()
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)

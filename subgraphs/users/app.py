@@ -19,12 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from eventstore import EventStore, EventTypes, Streams
+from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.graphql import RequestContext
-from subgraphs.shared.service import SERVICE_EVENTS, Service, ServiceContext
+from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.users.domain import User
 from subgraphs.users.events import EVENTS
 from subgraphs.users.failure_limit import FailureLimit
@@ -54,7 +54,7 @@ class UsersService(Service[UsersResources]):
 def build(context: ServiceContext) -> UsersService:
     """Build the service; nothing is opened before it starts. Raises ValueError, OSError (keys)."""
     settings = context.settings
-    store = EventStore(context.conninfo, EventTypes([*EVENTS, *SERVICE_EVENTS]), name=context.name)
+    store = context.event_store(EVENTS)
     streams, reads = Streams(store), ReadModels(context.conninfo)
     passwords = Passwords(
         time_cost=settings.get("argon2_time_cost", 3),

@@ -134,6 +134,7 @@ async def running(
             conninfo=conninfo,
             feeds=sources,
             internal_secret=SECRET,
+            keyring=KEYRING,
             clock=clock,
             settings={"timer_poll_seconds": 0.02, **(settings or {})},
         )

@@ -33,6 +33,7 @@ def _build(name: str) -> Service[Any]:
         conninfo="",
         feeds={},
         internal_secret=b"the internal secret of the tests",
+        keyring=KEYRING,
         clock=lambda: datetime.now(UTC),
     )
     service: Service[Any] = importlib.import_module(f"subgraphs.{name}.app").build(context)

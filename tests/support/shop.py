@@ -60,6 +60,7 @@ async def running(
             conninfo=conninfo,
             feeds=feeds or {},
             internal_secret=SECRET,
+            keyring=KEYRING,
             clock=clock or Clock(),
             settings=settings or {},
         )
