@@ -20,9 +20,7 @@ from eventstore import (
     Upcaster,
     event_type,
 )
-
-MASTER = MasterKey(b"m" * 32)
-OTHER_MASTER = MasterKey(b"o" * 32)
+from tests.support.keys import MASTER
 
 
 class Home(msgspec.Struct, frozen=True):

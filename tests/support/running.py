@@ -12,6 +12,7 @@ import anyio
 from eventstore import Recorded
 from subgraphs.shared.auth import Role, sign_actor
 from subgraphs.shared.service import Service, ServiceContext
+from tests.support.keys import KEYRING
 from tests.support.memory_feed import MemoryFeed
 
 SECRET = b"a secret of the tests, long enough"

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from subgraphs.shared.service import Service, ServiceContext
+from tests.support.keys import KEYRING
 
 SERVICES = (
     "users",

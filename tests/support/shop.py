@@ -20,6 +20,7 @@ from subgraphs.shared.auth import Role, sign_actor
 from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service, ServiceContext
+from tests.support.keys import KEYRING
 
 SECRET = b"the internal secret of the tests"
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)

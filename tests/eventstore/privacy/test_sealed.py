@@ -27,8 +27,6 @@ from eventstore import (
 from eventstore.feed import from_lines, to_lines
 from eventstore.mapper import NewEvent, library_events
 from tests.support.guests import (
-    MASTER,
-    OTHER_MASTER,
     GuestArrived,
     GuestLeft,
     GuestWrote,
@@ -36,6 +34,7 @@ from tests.support.guests import (
     guest_types,
     open_house,
 )
+from tests.support.keys import MASTER, OTHER_MASTER
 from tests.support.shelf import metadata
 
 ARRIVED = GuestArrived(

@@ -19,6 +19,7 @@ from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.shipping.app import build as build_shipping
 from tests.subgraphs.inventory.shop import Inventory
 from tests.subgraphs.orders.shop import CANCEL, CUSTOMER, Orders, variant
+from tests.support.keys import KEYRING
 from tests.support.memory_feed import MemoryFeed
 from tests.support.running import SECRET, Clock, Running
 
@@ -91,6 +92,7 @@ async def open_shop(new_database: Callable[[], str], **settings: Any) -> AsyncIt
                 conninfo=new_database(),
                 feeds=feeds,
                 internal_secret=SECRET,
+                keyring=KEYRING,
                 clock=clock,
                 settings={"timer_poll_seconds": 0.05, "decline_rate": 0.0, **settings},
             )
