@@ -50,7 +50,8 @@ class Projection:
     """Statements that fold a whole relation `batch` (position, stream, version, id, type,
     recorded_at, tags, metadata, payload; the last two as json), for rebuilds at the speed of the
     database. Optional; each sees all of the batch, one after the other. They must leave what
-    `apply` leaves. Old versions of payloads never get there: those batches go through `fold`."""
+    `apply` leaves. Old versions of payloads never get there: those batches go through `fold`. What
+    is personal in a payload is sealed there: a projection that needs it has no `fold_sql`."""
 
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the rows of one event; nothing else, for it may run again. Statements are

@@ -88,6 +88,12 @@ def registries() -> dict[str, EventTypes]:
     return {**found, SHARED: EventTypes(some.current(kind) for kind in sorted(shared))}
 
 
+def kinds(file: str, types: Mapping[str, EventTypes]) -> frozenset[str]:
+    """The names of the types whose samples are in a file: a registry always knows some more."""
+    names = types[file].names
+    return names if file == SHARED else names - types[SHARED].names
+
+
 def shape(schema: Any) -> Any:
     """What a JSON Schema says of payloads: without names of classes and their descriptions."""
     inlined = _inlined(schema, schema.get("$defs", {}))
@@ -138,18 +144,20 @@ def made_up(info: Any, name: str = "text") -> Any:
     raise AssertionError(f"no sample of {info} can be made up: write one by hand")
 
 
-def missing(service: str, registry: EventTypes) -> Iterator[Sample]:
+def missing(file: str, types: Mapping[str, EventTypes]) -> Iterator[Sample]:
     """A sample for each newest version that has none."""
-    known = {(sample.type, sample.version) for sample in samples_of(service)}
-    for cls in registry:
+    known = {(sample.type, sample.version) for sample in samples_of(file)}
+    registry = types[file]
+    for cls in map(registry.current, sorted(kinds(file, types))):
         if (cls.TYPE, cls.TYPE_VERSION) not in known:
             payload = made_up(msgspec.inspect.type_info(cls))
             yield Sample(cls.TYPE, cls.TYPE_VERSION, payload, shape(registry.schema(cls.TYPE)))
 
 
 if __name__ == "__main__":
-    for file, types in registries().items():
-        if new := list(missing(file, types)):
+    known = registries()
+    for file in known:
+        if new := list(missing(file, known)):
             with open(FOLDER / f"{file}.jsonl", "a") as target:
                 target.writelines(sample.line() + "\n" for sample in new)
             print(f"{file}: {len(new)} added")
