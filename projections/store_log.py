@@ -210,8 +210,8 @@ class StoreLog:
     def _asked(
         self, connection: Connection, query: str, params: tuple[Any, ...], types: Collection[str]
     ) -> Callable[[], list[_Row]]:
-        """Rows that are here when it returns. What is sealed is opened at once, since the connection
-        may be in use when they are taken.
+        """Rows that are here when it returns. What is sealed is opened at once: the connection may
+        be in use when they are taken.
         """
         cursor = self._query(connection, query, params)
         if self._types.personal_names.isdisjoint(types):
