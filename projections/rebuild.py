@@ -123,6 +123,21 @@ async def rebuild(
         raise
 
 
+async def give_up(conninfo: str, build: Build) -> None:
+    """Let go of a build that is ready and that nobody wants to switch to."""
+
+    def retire() -> None:
+        with (
+            catalogue.connect(conninfo, f"give up {build.name}") as connection,
+            catalogue.changing(connection),
+        ):
+            now = catalogue.build(connection, build.id)
+            if now is not None and now.state is State.READY:
+                catalogue.retire(connection, now)
+
+    await asyncio.to_thread(retire)
+
+
 def _rebuild(
     source: Log,
     conninfo: str,

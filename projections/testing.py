@@ -76,14 +76,16 @@ def _check_prefixes(
     live, rebuilt = f"{projection.name}_check_live", f"{projection.name}_check"
     with _undone(connection):
         catalogue.make_tables(connection, projection, live)
+        catalogue.make_tables(connection, projection, rebuilt)
         for end, recorded in enumerate(events, 1):
             catalogue.use_schema(connection, live)
             projection.apply(recorded, connection.cursor())
-            catalogue.make_tables(connection, projection, rebuilt)
+            connection.execute("SAVEPOINT empty")
             catalogue.use_schema(connection, rebuilt)
             projection.fold(events[:end], connection.cursor())
             expected = _tables(connection, live)
             _compare(projection, f"`fold` of {end}", expected, _tables(connection, rebuilt))
+            connection.execute("ROLLBACK TO SAVEPOINT empty")
 
 
 def bared(recorded: Recorded[Any]) -> Recorded[Any]:

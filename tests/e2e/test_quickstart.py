@@ -66,7 +66,7 @@ def test_make_demo_reconciles_without_uv_and_in_another_home(tmp_path: Path) -> 
         "captured = totals of what was shipped, cents",
         "orders in a state that is not final",
         "confirmed orders with one confirmation",
-        "rows of order_summaries that differ when rebuilt from the log",
+        "rows that differ when rebuilt from the logs",
     ):
         assert re.search(rf"^{re.escape(line)}.*agrees\s*$", ran.stdout, re.MULTILINE), line
     for service in ("orders", "inventory", "payments", "shipping", "notifications"):

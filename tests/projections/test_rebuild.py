@@ -27,7 +27,7 @@ from projections.errors import (
 )
 from projections.faults import arm
 from projections.operations import OPERATOR_EVENTS, Operations
-from projections.rebuild import Progress
+from projections.rebuild import Progress, give_up
 from tests.projections.ledger import (
     TYPES,
     Balances,
@@ -344,6 +344,22 @@ async def test_past_its_grace_period_a_build_is_dropped(store: EventStore, datab
             await operations.roll_back("totals", by=ANN)
     builds = await operations.builds("totals", retired=True)
     assert [build.state for build in builds] == [State.RETIRED, State.LIVE]
+
+
+@pytest.mark.slow
+async def test_a_build_that_nobody_wants_is_given_up(store: EventStore, database: str) -> None:
+    operations = Operations(store, [Balances()])
+    async with ProjectionRunner(store, [Balances()]) as runner:
+        await deposits(store, accounts=2, times=2)
+        done = await operations.rebuild("balances", by=ANN)
+        await give_up(database, done.build)
+        assert [build.state for build in await operations.builds()] == [State.LIVE]
+        await until(lambda: not rows(database, "SELECT FROM pg_namespace"
+                                     " WHERE nspname = 'balances_b2'"))  # fmt: skip
+        switched = await operations.rebuild("balances", by=ANN)
+        await operations.switch("balances", by=ANN)
+        await give_up(database, switched.build)  # it is live: nothing happens
+        assert await runner.wait_for(await deposits_more(store), 5)
 
 
 @pytest.mark.slow
