@@ -6,7 +6,7 @@ of the elements, then length and lower bound of each dimension, then each elemen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from struct import Struct, pack
 
 _LENGTH = Struct("!i").pack
@@ -33,11 +33,16 @@ def sized(element: int, values: Sequence[bytes]) -> bytes:
     return _array(element, len(values), parts)
 
 
-def int8s(values: Sequence[int]) -> bytes:
+def texts(values: Collection[str]) -> bytes:
+    """text[]."""
+    return sized(TEXT, [value.encode() for value in values])
+
+
+def int8s(values: Collection[int]) -> bytes:
     """bigint[]."""
     return _array(INT8, len(values), [_INT8(8, value) for value in values])
 
 
-def int4s(values: Sequence[int]) -> bytes:
+def int4s(values: Collection[int]) -> bytes:
     """integer[]."""
     return _array(INT4, len(values), [_INT4(4, value) for value in values])

@@ -19,7 +19,7 @@ from eventstore.errors import (
     IdempotencyKeyReused,
     WrongExpectedVersion,
 )
-from eventstore.expected_version import ExpectedVersion, agrees
+from eventstore.expected_version import NO_STREAM, ExpectedVersion, agrees
 from eventstore.privacy.erasure import subject_stream
 from eventstore.record import Row
 
@@ -159,6 +159,29 @@ def keys_of(requests: Sequence[Request]) -> list[str]:
 
 def conditions_of(requests: Sequence[Request]) -> list[Unless]:
     return list({unless: None for request in requests for unless in request.unless})
+
+
+def assumed_heads(requests: Sequence[Request]) -> dict[str, int] | None:
+    """Where the streams of a batch stand if the first writer of each is right and nobody was erased,
+    -1 for one that must not exist. None if a writer does not say, or effects or conditions are to
+    be seen to.
+    """
+    heads: dict[str, int] = {}
+    for request in requests:
+        if request.effects or request.unless:
+            return None
+        for subject in request.subjects:
+            heads.setdefault(subject_stream(subject), 0)
+        for write in request.writes:
+            if write.stream in heads:
+                continue
+            expected = write.expected if write.first is None else write.first - 1
+            if expected is NO_STREAM:
+                expected = 0
+            if not isinstance(expected, int):
+                return None
+            heads[write.stream] = expected
+    return heads
 
 
 HeadsAfter = Mapping[str, tuple[int, int, int]]

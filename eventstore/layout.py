@@ -13,10 +13,12 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from eventstore.errors import EventStoreError, InvalidAppend, WrongStore
 
-LAYOUT = 2
+LAYOUT = 3
 """Counts the shapes of the tables. `sql/layout.sql` makes the first one, `sql/layout_N.sql` the Nth
 of the one before.
 """
+STORE_PARAMETERS = 22
+"""Of the function that stores a batch."""
 PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
 
@@ -151,21 +153,9 @@ class Statements:
             "WHERE position > $1::bigint AND tags <> '{}' AND tags @> $2::text[] "
             "AND ($3::text[] = '{}' OR type = ANY($3))",
             b"at": f"SELECT id FROM {schema}.events WHERE position = $1",
-            b"events": f"INSERT INTO {schema}.events (recorded_at, position, version, "
-            "type_version, id, stream, type, leaf, tags, metadata, payload) "
-            "SELECT $1::timestamptz, p, v, tv, i, s, t, l, g::text[], m, d FROM unnest("
-            "$2::bigint[], $3::bigint[], $4::integer[], $5::uuid[], $6::text[], $7::text[], "
-            "$8::bytea[], $9::text[], $10::json[], $11::json[]) "
-            "AS new (p, v, tv, i, s, t, l, g, m, d)",
-            b"streams": f"INSERT INTO {schema}.streams (stream, version, first_position, position) "
-            "SELECT * FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) "
-            "ON CONFLICT (stream) "
-            "DO UPDATE SET version = excluded.version, position = excluded.position",
-            b"keys": f"INSERT INTO {schema}.idempotency "
-            "(recorded_at, key, request_hash, position, versions, outcome) "
-            "SELECT $1::timestamptz, new.* FROM unnest($2::text[], $3::bytea[], $4::bigint[], "
-            "$5::json[], $6::bytea[]) AS new",
-            b"log": f"UPDATE {schema}.log SET position = $1, recorded_at = $2",
+            b"store": f"SELECT {schema}.store("
+            + ", ".join(f"${number}" for number in range(1, STORE_PARAMETERS + 1))
+            + ")",
         }
 
     @cached_property

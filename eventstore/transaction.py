@@ -1,27 +1,33 @@
-"""One batch of appends as one transaction: two round trips, whatever the number of appends.
+"""One batch of appends as one transaction: one round trip, or two, whatever the number of appends.
 
-The first takes the lock of the log's row and, under it, reads where the streams of the batch stand
-and which idempotency keys are known. Only then is decided (eventstore/decide.py), and the second
-round trip writes all that was accepted and commits. Since every append takes the same lock first,
-no two decide at once, positions have no gaps, and a reader who sees one sees all before it.
+Every append takes the lock of the log's row first, so no two decide at once, positions have no
+gaps, and a reader who sees one sees all before it. What to store is decided (eventstore/decide.py)
+
+- on an assumption, where nobody else appends: that the log stands where we left it and the streams
+  where their writers expect them. One call takes the lock, looks if it is so, stores and commits,
+  or does nothing;
+- with care otherwise: the first round trip takes the lock and reads where the log and the streams
+  of the batch stand and which idempotency keys are known, the second one stores and commits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 
 import msgspec
 import psycopg
 
-from eventstore.append import Appended, Effect, Idempotency, Unless
-from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized
+from eventstore.append import Appended, Effect, Unless
+from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized, texts
 from eventstore.decide import (
     Known,
     Placed,
     Plan,
     Request,
+    assumed_heads,
     conditions_of,
     heads_after,
     keys_of,
@@ -70,10 +76,18 @@ class Batch:
 
 @dataclass(slots=True)
 class Writer:
-    """Writes batches over a connection. `covered` is the last position that has a partition."""
+    """Writes batches over a connection.
+
+    `covered` is the last position that has a partition; `position` and `recorded_at` are where we
+    left the log, None before we know; `alone` says that nobody else went on from there.
+    """
 
     layout: Layout
     covered: int = 0
+    position: int | None = None
+    recorded_at: int = 0
+    alone: bool = True
+    _clock: tuple[int, float] = (0, 0.0)
     _retry_partitions_at: int = field(default=0)
 
     def commit(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
@@ -83,36 +97,80 @@ class Writer:
         Raises psycopg.Error: nothing was stored, unless the connection is closed and the batch has
         a marker.
         """
+        if not self._commit_assuming(wire, batch):
+            self._commit_carefully(wire, batch, apart=apart)
+
+    def _commit_assuming(self, wire: Wire, batch: Batch) -> bool:
+        """Whether the batch could be stored in one round trip. Raises as `commit` does."""
+        if self.position is None or not self.alone or batch.marker is not None:
+            return False
+        if (assumed := assumed_heads(batch.requests)) is None:
+            return False
+        plan = Plan(self.position, {s: v for s, v in assumed.items() if v >= 0}, {})
+        batch.answers = decide(wire, plan, batch.requests, apart=False)
+        if plan.empty or self._needs_partition(plan.position):
+            return False
+        time = max(self.recorded_at, self._now())
+        call = store(plan, self.position, time, assumed)
+        if plan.placed:
+            batch.marker = Marker(plan.position, plan.placed[-1].row.id)
         try:
-            plan, now, stored = self._begin(wire, batch)
-            batch.position = plan.position
+            clock = wire.run([call])[0].get_value(0, 0)
+        except psycopg.Error:
+            if wire.connection.closed:
+                raise
+            clock = None  # whatever it was, it is met again with care
+        batch.marker = None
+        if clock is None:
+            return False
+        batch.position, batch.placed, batch.stored_at = plan.position, plan.placed, time
+        self._left(plan.position, time, integer(clock))
+        return True
+
+    def _left(self, position: int, recorded_at: int, clock: int) -> None:
+        """Remember where we left the log, and what time it is."""
+        self.position, self.recorded_at = position, recorded_at
+        self._clock = (clock, monotonic())
+
+    def _now(self) -> int:
+        """The server's clock, as far as one can tell from here."""
+        clock, read_at = self._clock
+        return clock + int((monotonic() - read_at) * 1e6)
+
+    def _commit_carefully(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
+        try:
+            plan, time, stored = self._begin(wire, batch)
+            after = batch.position = plan.position
+            self.alone = self.position in (None, after)
             if not stored:
                 batch.marker = None
                 batch.answers = decide(wire, plan, batch.requests, apart=apart)
             if stored or plan.empty:
                 wire.simple(b"ROLLBACK")
+                self._left(after, time, time)
                 return
             self._make_partitions(wire, plan.position)
             run_together(wire, plan.effects)
-            calls = writes(plan, now)
+            call = store(plan, after, time, None)
             if plan.placed:
                 batch.marker = Marker(plan.position, plan.placed[-1].row.id)
-            wire.run(calls)
+            stored_at, _ = wire.run([call, _COMMIT])
             batch.position, batch.marker = plan.position, None
-            batch.placed, batch.stored_at = plan.placed, integer(now)
+            batch.placed, batch.stored_at = plan.placed, time
+            self._left(plan.position, time, integer(stored_at.get_value(0, 0)))
         except psycopg.Error:
             if not wire.connection.closed:
                 batch.marker = None
                 wire.simple(b"ROLLBACK")
             raise
 
-    def _begin(self, wire: Wire, batch: Batch) -> tuple[Plan, bytes, bool]:
-        """Take the lock, read. Also says if the batch is found to be stored already."""
+    def _begin(self, wire: Wire, batch: Batch) -> tuple[Plan, int, bool]:
+        """Take the lock, read. Also says when, and if the batch is found to be stored already."""
         requests, marker = batch.requests, batch.marker
         streams, keys = streams_of(requests), keys_of(requests)
-        calls = [_BEGIN, _LOCK, (b"heads", [sized(TEXT, [s.encode() for s in streams])])]
+        calls = [_BEGIN, _LOCK, (b"heads", [texts(streams)])]
         if keys:
-            calls.append((b"known", [sized(TEXT, [key.encode() for key in keys])]))
+            calls.append((b"known", [texts(keys)]))
         conditions = conditions_of(requests)
         calls += [(b"matching", matching_params(unless)) for unless in conditions]
         if marker is not None:
@@ -134,16 +192,21 @@ class Writer:
         for unless, table in zip(conditions, results[4 if keys else 3 :], strict=False):
             plan.matching[unless] = integer(table.get_value(0, 0))
         stored = marker is not None and column(results[-1], 0) == [marker.id]
-        return plan, log.get_value(0, 1) or b"", stored
+        return plan, integer(log.get_value(0, 1)), stored
+
+    def _needs_partition(self, last: int) -> bool:
+        return last + self.layout.partition_events // 10 > self.covered and (
+            last > self.covered or last >= self._retry_partitions_at
+        )
 
     def _make_partitions(self, wire: Wire, last: int) -> None:
         """Make the next partition when a tenth of the last one is left: well before it is needed,
         so that it may wait when a lock is in the way.
         """
+        if not self._needs_partition(last):
+            return
         size = self.layout.partition_events
         statement, wanted = self.layout.sql.partitions, last + size // 10
-        if wanted <= self.covered or (last <= self.covered and last < self._retry_partitions_at):
-            return
         connection = wire.connection
         try:
             with connection.transaction():
@@ -206,28 +269,26 @@ def refusal(error: psycopg.Error, *, of_effect: bool = True) -> EventStoreError:
     return EffectFailed(error.sqlstate or "", detail)
 
 
-def writes(plan: Plan, now: bytes) -> list[Call]:
-    """All that the plan stores, and the commit. `now` is a timestamptz."""
-    calls = []
-    if plan.placed:
-        calls += [insert_events(plan.placed, now), move_streams(plan.placed)]
-        calls.append((b"log", [plan.position.to_bytes(8), now]))
-    if plan.keys:
-        calls.append(insert_keys(plan.keys, now))
-    return [*calls, _COMMIT]
-
-
 def matching_params(unless: Unless) -> list[bytes]:
-    tags = sized(TEXT, [tag.encode() for tag in unless.tags])
-    return [unless.after.to_bytes(8), tags, sized(TEXT, [name.encode() for name in unless.types])]
+    return [unless.after.to_bytes(8), texts(unless.tags), texts(unless.types)]
 
 
-def insert_events(placed: Sequence[Placed], now: bytes) -> Call:
+def store(plan: Plan, after: int, time: int, assumed: Mapping[str, int] | None) -> Call:
+    """All that the plan stores after a position, at a time, as one call: if it is `assumed` where
+    the streams stand, only if that is so.
+    """
+    stamp = timestamp(_POSTGRES_EPOCH + timedelta(microseconds=time))
+    params: list[bytes | None] = [after.to_bytes(8), time.to_bytes(8, signed=True), None, None]
+    if assumed is not None:
+        params[2:] = [texts(assumed), int8s(assumed.values())]
+    placed = plan.placed
     rows = [item.row for item in placed]
-    stamp = timestamp(_POSTGRES_EPOCH + timedelta(microseconds=integer(now)))
-    params = [
-        now,
-        int8s([item.position for item in placed]),
+    heads = heads_after(placed)
+    params += [
+        texts(heads),
+        int8s([version for version, _, _ in heads.values()]),
+        int8s([first for _, first, _ in heads.values()]),
+        int8s([last for _, _, last in heads.values()]),
         int8s([item.version for item in placed]),
         int4s([row.type_version for row in rows]),
         sized(UUID, [row.id for row in rows]),
@@ -238,23 +299,12 @@ def insert_events(placed: Sequence[Placed], now: bytes) -> Call:
         sized(JSON, [row.metadata for row in rows]),
         sized(JSON, [row.payload for row in rows]),
     ]
-    return (b"events", params)
-
-
-def move_streams(placed: Sequence[Placed]) -> Call:
-    heads = heads_after(placed)
-    versions, firsts, lasts = zip(*heads.values(), strict=True)
-    names = sized(TEXT, [stream.encode() for stream in heads])
-    return (b"streams", [names, int8s(versions), int8s(firsts), int8s(lasts)])
-
-
-def insert_keys(keys: Sequence[tuple[Idempotency, Appended]], now: bytes) -> Call:
-    params = [
-        now,
-        sized(TEXT, [key.key.encode() for key, _ in keys]),
+    keys = plan.keys
+    params += [
+        texts([key.key for key, _ in keys]),
         sized(BYTEA, [key.request_hash for key, _ in keys]),
         int8s([appended.position for _, appended in keys]),
         sized(JSON, [_encode(appended.versions) for _, appended in keys]),
         sized(BYTEA, [appended.outcome for _, appended in keys]),
     ]
-    return (b"keys", params)
+    return (b"store", params)

@@ -16,11 +16,11 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus, Format
 from psycopg.pq.abc import PGresult
 
-Call = tuple[bytes, Sequence[bytes]]
+Call = tuple[bytes, Sequence[bytes | None]]
 """A prepared statement's name, and its parameters in binary."""
 
 _FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
-_BINARY = [Format.BINARY] * 16
+_BINARY = [Format.BINARY] * 32
 
 
 class Wire:

@@ -25,7 +25,8 @@ APPENDING = re.compile(rb"application_name\x00eventstore \w+ append\x00")
 class CuttingProxy:
     """Stands between stores and PostgreSQL. `cut_after(n)` arms it: the nth time from now that the
     server has answered a Sync of an appending connection, the answer is thrown away and the
-    connection cut. `refuse` closes new connections at once.
+    connection cut. `refuse` closes new connections at once. `syncs` counts what such connections
+    sent to be answered.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -34,7 +35,7 @@ class CuttingProxy:
         self._folder = tempfile.TemporaryDirectory(prefix="lonja-test-")
         parts["host"] = self._folder.name
         self.conninfo = make_conninfo("", **parts)
-        self.cuts = 0
+        self.cuts = self.syncs = 0
         self.refuse = False
         self._left: int | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -71,7 +72,9 @@ class CuttingProxy:
 
         async def to_server() -> None:
             while data := await client.read(65536):
-                if appends and data.endswith(SYNC) and self._left is not None:
+                ends = appends and data.endswith(SYNC)
+                self.syncs += ends
+                if ends and self._left is not None:
                     self._left -= 1
                     if self._left == 0:
                         self._left = None

@@ -1,0 +1,138 @@
+"""Appends that assume where the log and the streams stand: one round trip, or care after all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+
+from eventstore import (
+    ANY,
+    NO_STREAM,
+    Append,
+    Appended,
+    Effect,
+    EventStore,
+    Idempotency,
+    WrongExpectedVersion,
+)
+from eventstore.audit import verify
+from eventstore.expected_version import ExpectedVersion
+from tests.support.faults import CuttingProxy
+from tests.support.shelf import BoxPlaced, metadata, open_shelf
+
+CAREFUL = 2
+"""Round trips of an append that looks before it stores."""
+REFUSED = 1 + CAREFUL
+NOTHING = 1 + 1
+"""Refused, and then there is nothing to store."""
+
+
+class Trips:
+    """Appends to a store, and says how many round trips that took."""
+
+    def __init__(self, proxy: CuttingProxy, store: EventStore) -> None:
+        self.proxy, self.store = proxy, store
+
+    async def append(
+        self,
+        stream: str,
+        expected: ExpectedVersion,
+        *,
+        idempotency: Idempotency | None = None,
+        effects: tuple[Effect, ...] = (),
+    ) -> tuple[int, Appended | WrongExpectedVersion]:
+        before = self.proxy.syncs
+        answer: Appended | WrongExpectedVersion
+        try:
+            answer = await self.store.append(
+                Append(stream, [BoxPlaced("x")], expected),
+                metadata=metadata(),
+                idempotency=idempotency,
+                effects=effects,
+            )
+        except WrongExpectedVersion as error:
+            answer = error
+        return self.proxy.syncs - before, answer
+
+
+async def test_who_appends_alone_and_knows_the_version_pays_one_round_trip(database: str) -> None:
+    async with CuttingProxy(database) as proxy, open_shelf(proxy.conninfo) as store:
+        trips = Trips(proxy, store)
+        await trips.append("box_1", NO_STREAM)
+        assert await trips.append("box_2", NO_STREAM) == (1, Appended(2, {"box_2": 1}))
+        assert await trips.append("box_1", 1) == (1, Appended(3, {"box_1": 2}))
+        assert await trips.append("box_1", 2) == (1, Appended(4, {"box_1": 3}))
+        taken, _ = await trips.append("box_1", ANY)
+        assert taken == CAREFUL
+        key = Idempotency("k", b"1")
+        taken, _ = await trips.append("box_2", 1, idempotency=key)
+        assert taken == 1
+        taken, again = await trips.append("box_2", 1, idempotency=key)
+        assert (taken, again) == (NOTHING, Appended(6, {"box_2": 2}, replayed=True))
+        taken, _ = await trips.append("box_3", NO_STREAM, effects=(Effect("SELECT 1"),))
+        assert taken > CAREFUL
+        with psycopg.connect(database) as connection:
+            assert verify(connection, store.layout, {}).events == 7
+
+
+async def test_an_assumption_that_is_wrong_is_a_conflict_of_its_writer_only(database: str) -> None:
+    async with CuttingProxy(database) as proxy, open_shelf(proxy.conninfo) as store:
+        trips = Trips(proxy, store)
+        await trips.append("box_1", NO_STREAM)
+        taken, answer = await trips.append("box_1", NO_STREAM)
+        assert taken == NOTHING
+        assert isinstance(answer, WrongExpectedVersion)
+        taken, answer = await trips.append("box_2", 4)
+        assert taken == NOTHING
+        assert isinstance(answer, WrongExpectedVersion)
+        answers = await asyncio.gather(
+            *(
+                store.append(Append(f"box_{n}", [BoxPlaced("x")], NO_STREAM), metadata=metadata())
+                for n in range(6)
+            ),
+            return_exceptions=True,
+        )
+        assert [isinstance(answer, Appended) for answer in answers] == [n != 1 for n in range(6)]
+        assert await trips.append("box_9", NO_STREAM) == (1, Appended(7, {"box_9": 1}))
+
+
+async def test_who_is_not_alone_looks_first(database: str) -> None:
+    async with (
+        CuttingProxy(database) as proxy,
+        open_shelf(proxy.conninfo) as store,
+        open_shelf(database) as other,
+    ):
+        trips = Trips(proxy, store)
+        await trips.append("box_1", NO_STREAM)
+        for n in range(2, 8, 2):
+            await other.append(Append("other", [BoxPlaced("x")]), metadata=metadata())
+            taken, answer = await trips.append(f"box_{n}", NO_STREAM)
+            assert taken == (REFUSED if n == 2 else CAREFUL)
+            assert answer == Appended(n + 1, {f"box_{n}": 1})
+        taken, _ = await trips.append("box_8", NO_STREAM)
+        assert taken == CAREFUL  # finds that nobody else was there
+        assert await trips.append("box_9", NO_STREAM) == (1, Appended(9, {"box_9": 1}))
+        with psycopg.connect(database) as connection:
+            report = verify(connection, store.layout, {})
+        assert (report.fault, report.events) == (None, 9)
+
+
+@pytest.mark.parametrize("seconds", [-3600, 3600])
+async def test_an_event_is_not_recorded_at_a_time_that_was_made_up(
+    database: str, seconds: int
+) -> None:
+    """The server's clock was set: what we believe it shows is not written down."""
+    async with CuttingProxy(database) as proxy, open_shelf(proxy.conninfo) as store:
+        trips = Trips(proxy, store)
+        await trips.append("box_1", NO_STREAM)
+        assert store._committer is not None
+        writer = store._committer._writer
+        clock, read_at = writer._clock
+        writer._clock = clock + seconds * 1_000_000, read_at
+        taken, _ = await trips.append("box_2", NO_STREAM)
+        if seconds > 0:
+            assert taken == REFUSED
+        first, second = await store.read()
+        assert 0 <= (second.recorded_at - first.recorded_at).total_seconds() < 60
