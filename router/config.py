@@ -62,6 +62,9 @@ class Caches(_Settings, frozen=True):
     operations_max: int = 2_000
     operations_bytes_max: int = 60_000_000
     """What kept operations take together, estimated."""
+    spellings_max: int = 4_000
+    """Texts under which kept operations are found without looking at their tokens."""
+    spellings_bytes_max: int = 10_000_000
     refusals_max: int = 500
     refusals_bytes_max: int = 5_000_000
     """Kept apart from operations, so that nonsense cannot push them out."""

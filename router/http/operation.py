@@ -1,7 +1,8 @@
 """The way of an operation: parse, limit, validate, plan, compile, check variables, execute.
 
 What depends on the text alone is done once and kept, refusals included; it is done in a thread of
-its own, so that one large operation does not hold up all others.
+its own, so that one large operation does not hold up all others. Literals become variables first,
+where they can: one plan serves all their values.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol
 
 from graphql import (
     DocumentNode,
@@ -27,9 +28,10 @@ from router.config import RouterConfig
 from router.errors import RouterError
 from router.executor import BadVariables, CompiledOperation
 from router.executor.state import SubgraphCaller
-from router.http.cache import BoundedCache
 from router.http.errors import MethodNotAllowed, OperationLimitExceeded, OperationRefused
 from router.http.limits import NESTING_MAX, check_document, check_text
+from router.http.literals import hoist
+from router.http.operation_cache import Asked, OperationCache, Prepared, Worked
 from router.http.request import GraphQLRequest
 from router.http.response import Answer
 from router.planner.plan import QueryPlan
@@ -39,13 +41,6 @@ PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 NO_OPERATION: Final = "OPERATION_RESOLUTION_FAILURE"
 UNSUPPORTED: Final = "OPERATION_NOT_SUPPORTED"
-ENTRY_BYTES: Final = 5_000
-CHARACTER_BYTES: Final = 20
-FETCH_CHARACTER_BYTES: Final = 30
-"""What a kept operation takes, about: each, per character of its text and of its fetches."""
-
-Key: TypeAlias = tuple[str, str | None, frozenset[str]]
-"""Text, operation name, active override labels."""
 
 
 class PlanOperation(Protocol):
@@ -59,14 +54,6 @@ class PlanOperation(Protocol):
     ) -> QueryPlan:
         """Plan one operation of a valid document."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A kept operation, or why it is refused."""
-
-    compiled: CompiledOperation | None
-    refusal: OperationRefused | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +88,11 @@ class OperationPipeline:
             kind.name for kind in supergraph.schema.type_map.values() if is_interface_type(kind)
         )
         self._labels = _label_shares(supergraph.override_labels, config.override_labels)
-        caches = config.caches
-        self._prepared: BoundedCache[Key, Prepared] = BoundedCache(
-            caches.operations_max, caches.operations_bytes_max
+        limits = config.limits
+        self.cache = OperationCache(
+            config.caches, min(limits.operation_characters_max, limits.tokens_max)
         )
-        self._refused: BoundedCache[Key, Prepared] = BoundedCache(
-            caches.refusals_max, caches.refusals_bytes_max
-        )
-        self._under_way: dict[Key, asyncio.Future[Prepared]] = {}
+        self._under_way: dict[Asked, asyncio.Future[Worked]] = {}
         self._threads = ThreadPoolExecutor(config.planning_threads, thread_name_prefix="plan")
 
     async def run(self, request: GraphQLRequest, caller: Caller) -> Answer:
@@ -121,7 +105,10 @@ class OperationPipeline:
         if caller.by_get and compiled.operation.operation is not OperationType.QUERY:
             raise MethodNotAllowed("By GET only queries are executed.", allowed="POST")
         try:
-            values = compiled.variables.check(request.variables)
+            given = request.variables
+            if prepared.literals:
+                given = {**given, **prepared.literals}
+            values = compiled.variables.check(given)
         except BadVariables as error:
             errors = [_located(found, error.code) for found in error.errors]
             return Answer({"errors": errors}, executed=False)
@@ -143,69 +130,67 @@ class OperationPipeline:
 
     async def prepare(self, text: str, operation_name: str | None) -> Prepared:
         """The kept operation; worked out once however many ask at the same time."""
-        key = (text, operation_name, self._active_labels() if self._labels else _NO_LABELS)
-        prepared = self._prepared.get(key)
-        if prepared is None:
-            prepared = self._refused.get(key)
+        labels = self._active_labels() if self._labels else _NO_LABELS
+        asked = Asked(text, operation_name, labels)
+        prepared = self.cache.get(asked)
         if prepared is not None:
             return prepared
-        under_way = self._under_way.get(key)
+        under_way = self._under_way.get(asked)
         if under_way is None:
             loop = asyncio.get_running_loop()
-            under_way = loop.run_in_executor(self._threads, self._work_out, key)
-            self._under_way[key] = under_way
-            under_way.add_done_callback(lambda done: self._keep(key, done))
-        return await asyncio.shield(under_way)
+            under_way = loop.run_in_executor(self._threads, self._work_out, asked)
+            self._under_way[asked] = under_way
+            under_way.add_done_callback(lambda done: self._keep(asked, done))
+        return (await asyncio.shield(under_way)).prepared
 
-    def _keep(self, key: Key, done: asyncio.Future[Prepared]) -> None:
-        self._under_way.pop(key, None)
+    def _keep(self, asked: Asked, done: asyncio.Future[Worked]) -> None:
+        self._under_way.pop(asked, None)
         if not done.cancelled() and done.exception() is None:
-            prepared = done.result()
-            kept = self._prepared if prepared.compiled is not None else self._refused
-            kept.put(key, prepared, weight=_weight(key[0], prepared))
+            self.cache.put(asked, done.result())
 
     def _active_labels(self) -> frozenset[str]:
         percent = self._percent()
         return frozenset(label for label, share in self._labels if percent < share)
 
-    def _work_out(self, key: Key) -> Prepared:
-        text, operation_name, labels = key
+    def _work_out(self, asked: Asked) -> Worked:
         try:
-            return Prepared(self._compile(text, operation_name, labels), None)
+            return self._compile(asked)
         except OperationRefused as refusal:
-            return Prepared(None, refusal)
+            return Worked(Prepared(None, refusal))
         except RecursionError:
-            return Prepared(
-                None,
-                OperationLimitExceeded("nesting_max", "levels of nesting", None, NESTING_MAX),
-            )
+            limit = OperationLimitExceeded("nesting_max", "levels of nesting", None, NESTING_MAX)
+            return Worked(Prepared(None, limit))
 
-    def _compile(
-        self, text: str, operation_name: str | None, labels: frozenset[str]
-    ) -> CompiledOperation:
+    def _compile(self, asked: Asked) -> Worked:
+        text, name, labels = asked
         document = self._parse(text)
-        # What is kept needs no locations: they hold on to every token of the text.
-        lean = parse(text, no_location=True)
         check_document(document, self.config.limits, introspection=self.config.introspection)
         self._validate(document)
-        operation = _pick(document, operation_name)
+        operation = _pick(document, name)
         if operation.operation is OperationType.SUBSCRIPTION:
             raise OperationRefused(
                 [_plain("Subscriptions need a streaming transport.", UNSUPPORTED)]
             )
+        form, hoisted, literals = self.cache.form(text), None, None
+        if form is not None and form.literals:
+            hoisted = hoist(text, document, self.supergraph.api_schema, form.literals)
+            literals = hoisted.values(form.literals)
+            if literals is None:  # a number without end, which graphql-core lets pass
+                form = hoisted = None
+            else:
+                text = hoisted.text
+        # What is kept needs no locations: they hold on to every token of the text.
+        lean = parse(text, no_location=True)
         try:
-            plan = self._planner.plan(lean, operation_name, override_labels=labels)
+            plan = self._planner.plan(lean, name, override_labels=labels)
         except OperationRefused:
             raise
         except RouterError as error:
             raise OperationRefused([_plain(str(error), error.code)]) from error
-        return CompiledOperation(
-            self.supergraph.api_schema,
-            lean,
-            _pick(lean, operation_name),
-            plan,
-            self._interfaces,
+        compiled = CompiledOperation(
+            self.supergraph.api_schema, lean, _pick(lean, name), plan, self._interfaces
         )
+        return Worked(Prepared(compiled, None, literals), form, hoisted)
 
     def _parse(self, text: str) -> DocumentNode:
         check_text(text, self.config.limits)
@@ -227,20 +212,11 @@ class OperationPipeline:
     @property
     def kept(self) -> int:
         """Prepared operations in the cache."""
-        return len(self._prepared)
+        return self.cache.kept
 
     def close(self) -> None:
         """End the planning threads once they are idle."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _weight(text: str, prepared: Prepared) -> int:
-    """An estimate of the bytes that keeping it takes."""
-    weight = ENTRY_BYTES + CHARACTER_BYTES * len(text)
-    if prepared.compiled is not None:
-        fetches = prepared.compiled.plan.fetches()
-        weight += FETCH_CHARACTER_BYTES * sum(len(fetch.operation) for fetch in fetches)
-    return weight
 
 
 _NO_LABELS: Final[frozenset[str]] = frozenset()

@@ -90,4 +90,4 @@ async def test_what_is_kept_is_bounded() -> None:
         await query(router, f"{{ a{number}: __typename }}")
         await query(router, f"{{ a{number} }}")
     assert router.pipeline.kept == 3
-    assert len(router.pipeline._refused) == 2
+    assert router.pipeline.cache.refused == 2

@@ -62,7 +62,7 @@ async def test_variables_and_mutations() -> None:
     text = "mutation($n: String!) { a: rename(id: 1, name: $n) { name } fail { id } }"
     reply = await query(router, text, variables={"n": "Stool", "other": 1})
     assert reply.json()["data"] == {"a": {"name": "Stool"}, "fail": None}
-    assert made.services["products"].asked[0][1] == {"n": "Stool"}
+    assert made.services["products"].asked[0][1] == {"n": "Stool", "_l0": "1"}
 
 
 async def test_subscriptions_are_refused_with_a_code() -> None:

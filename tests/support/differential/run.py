@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from graphql import (
@@ -21,6 +22,8 @@ from graphql import (
 from router.composition import compose
 from router.config import RouterConfig
 from router.executor import CompiledOperation, Subgraphs
+from router.http.literals import hoist
+from router.http.normal_form import normal_form
 from router.planner import Planner, PlannerConfig, PlanningError
 from router.planner.check import PlanWrong, check_plan
 from router.supergraph import Supergraph
@@ -94,8 +97,12 @@ class Both:
         wanted = self.whole.execute(document, operation.variables)
         if wanted.errors and any(error.path is None for error in wanted.errors):
             raise InvalidCase(str(wanted.errors[0]))
-        compiled = self._compile(document, operation)
-        found = asyncio.run(self._execute(compiled, operation))
+        asked = self._hoisted(operation)
+        document = parse(asked.text, no_location=True)
+        if validate(self.supergraph.api_schema, document):
+            raise Difference("hoisting", asked.text)
+        compiled = self._compile(document, asked)
+        found = asyncio.run(self._execute(compiled, asked))
         errors = [dict(error.formatted) for error in wanted.errors or ()]
         trespasses = [one for part in self.parts.values() for one in part.trespasses]
         if trespasses:
@@ -107,6 +114,18 @@ class Both:
         places = (_places(found.data, found.errors), _places(wanted.data, errors))
         if places[0] != places[1]:
             raise Difference("errors", f"router: {found.errors}\nwhole:  {errors}\ndata: {mine}")
+
+    def _hoisted(self, operation: Operation) -> Operation:
+        """With variables in place of literals, as the router does, where it can: half the time."""
+        form = normal_form(operation.text) if len(operation.text) % 2 else None
+        if form is None:
+            return operation
+        document = parse(operation.text)
+        hoisted = hoist(operation.text, document, self.supergraph.api_schema, form.literals)
+        values = hoisted.values(form.literals)
+        if values is None:
+            return operation
+        return replace(operation, text=hoisted.text, variables={**operation.variables, **values})
 
     def _compile(self, document: DocumentNode, operation: Operation) -> CompiledOperation:
         labels = frozenset(operation.labels)
