@@ -162,9 +162,9 @@ def conditions_of(requests: Sequence[Request]) -> list[Unless]:
 
 
 def assumed_heads(requests: Sequence[Request]) -> dict[str, int] | None:
-    """Where the streams of a batch stand if the first writer of each is right and nobody was erased,
-    -1 for one that must not exist. None if a writer does not say, or effects or conditions are to
-    be seen to.
+    """Where the streams of a batch stand if the first writer of each is right and nobody was
+    erased, -1 for one that must not exist. None if a writer does not say, or effects or conditions
+    are to be seen to.
     """
     heads: dict[str, int] = {}
     for request in requests:
