@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 DIFFERENTIAL_ARGS ?=
+SCHEDULES_ARGS ?=
 
-.PHONY: help demo up test differential check static format lock clean
+.PHONY: help demo up test differential schedules check static format lock clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -44,6 +45,9 @@ test: $(VENV)/.demo ## all tests
 
 differential: $(VENV)/.base ## 100,000 random operations through the router and through one schema
 	@$(BIN)/python -m tests.support.differential.main $(DIFFERENTIAL_ARGS)
+
+schedules: $(VENV)/.base ## 2,000 seeded schedules of the group committer, connections cut at every point
+	@$(BIN)/python -m tests.support.schedules.main $(SCHEDULES_ARGS)
 
 static: $(VENV)/.demo ## formatting, lint, types, import direction
 	@$(BIN)/ruff format --check .

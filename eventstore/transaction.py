@@ -159,6 +159,7 @@ class Writer:
             batch.placed, batch.stored_at = plan.placed, time
             self._left(plan.position, time, integer(stored_at.get_value(0, 0)))
         except psycopg.Error:
+            self.covered = 0  # partitions made in this transaction are gone with it
             if not wire.connection.closed:
                 batch.marker = None
                 wire.simple(b"ROLLBACK")

@@ -8,7 +8,7 @@ import hashlib
 import psycopg
 import pytest
 
-from eventstore import Append, EventStore, InvalidAppend, Limits
+from eventstore import Append, Effect, EffectFailed, EventStore, InvalidAppend, Limits
 from eventstore.layout import Layout, UnknownLayout
 from eventstore.wire import Wire
 from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
@@ -77,6 +77,21 @@ async def test_a_lock_in_the_way_of_a_partition_is_not_waited_for(database: str)
             assert len(partitions(database)) == 1
         await store.append(Append("box_1", [BoxPlaced("x")]), metadata=metadata())
         assert len(partitions(database)) == 2
+
+
+async def test_a_partition_that_was_rolled_back_is_made_again(database: str) -> None:
+    """It was made in the transaction of an append that failed."""
+    async with open_shelf(database, limits=SMALL) as store:
+        await store.append(Append("box_1", [BoxPlaced("x")] * 17), metadata=metadata())
+        with pytest.raises(EffectFailed):
+            await store.append(
+                Append("box_1", [BoxPlaced("x")] * 2),
+                metadata=metadata(),
+                effects=[Effect("SELECT 1 / 0")],
+            )
+        assert len(partitions(database)) == 1
+        await store.append(Append("box_1", [BoxPlaced("x")] * 4), metadata=metadata())
+        assert [count for _, count in partitions(database)] == [20, 1]
 
 
 @pytest.mark.parametrize(
