@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -143,13 +143,7 @@ class Service(Generic[R]):
         async with AsyncExitStack() as stack:
             if self._on_stop is not None:
                 stack.callback(self._on_stop)
-            await self.store.open()
-            stack.push_async_callback(self.store.close)
-            await create_tables(self.context.conninfo, self._tables)
-            await self.runner.start()
-            stack.push_async_callback(self.runner.stop)
-            await self.reads.open()
-            stack.push_async_callback(self.reads.close)
+            await stack.enter_async_context(self.catching_up())
             if self._on_start is not None:
                 await self._on_start()
             self.reactor_runner = ReactorRunner(self.store, self.context.feeds, self.reactors)
@@ -163,6 +157,21 @@ class Service(Generic[R]):
                 stack.push_async_callback(work.stop)
             stack.push_async_callback(self._operator.stop)
             self._running = stack.pop_all()
+
+    @asynccontextmanager
+    async def catching_up(self) -> AsyncIterator[None]:
+        """The store is open and the read models follow it, unless another process sees to them.
+        Nothing else of the service runs.
+        """
+        async with AsyncExitStack() as stack:
+            await self.store.open()
+            stack.push_async_callback(self.store.close)
+            await create_tables(self.context.conninfo, self._tables)
+            await self.runner.start()
+            stack.push_async_callback(self.runner.stop)
+            await self.reads.open()
+            stack.push_async_callback(self.reads.close)
+            yield
 
     async def stop(self) -> None:
         """Stop in the opposite order. Nothing acknowledged is lost."""

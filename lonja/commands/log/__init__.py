@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from lonja.commands.log.erasing import erase, rotate_key
 from lonja.commands.log.exporting import export
 from lonja.commands.log.proving import check_proof, checkpoint, prove, verify
 from lonja.commands.log.reading import search, tail
@@ -17,5 +18,7 @@ def log() -> None:
     """The event logs: who did what, when, what led to it, and the proof that it stands so."""
 
 
-for command in (tail, show, search, trace, export, verify, checkpoint, prove, check_proof, types):
+READING = (tail, show, search, trace, export, types)
+PROVING = (verify, checkpoint, prove, check_proof)
+for command in (*READING, *PROVING, erase, rotate_key):
     log.add_command(command)

@@ -1,0 +1,65 @@
+"""What a log holds of a person: asked before and after an erasure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import psycopg
+
+from eventstore.canonical import string
+from eventstore.layout import Layout
+from eventstore.privacy.sealing import PREFIX
+from eventstore.types import EventTypes
+
+
+class Key(StrEnum):
+    """What became of a person's key."""
+
+    NONE = "none"
+    HELD = "held"
+    DESTROYED = "destroyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """`sealed` events of the person open with their key. `plain` ones were stored before their type
+    had personal fields: no erasure reaches those.
+    """
+
+    key: Key
+    sealed: int
+    plain: int
+
+    @property
+    def known(self) -> bool:
+        """Whether the log ever told of the person."""
+        return self.key is not Key.NONE or self.plain > 0
+
+
+def holdings(
+    connection: psycopg.Connection[Any], layout: Layout, types: EventTypes, subject: str
+) -> Holdings:
+    """Looks at every event of the log."""
+    keys = connection.execute(
+        f"SELECT wrapped IS NULL FROM {layout.schema}.subject_keys WHERE subject = %s".encode(),
+        [subject],
+    ).fetchall()
+    key = Key.NONE if not keys else Key.DESTROYED if keys[0][0] else Key.HELD
+    members = {name: shape.subject for name in types.names if (shape := types.personal(name))}
+    counted = connection.execute(
+        "SELECT count(*) FILTER (WHERE starts_with(payload::text, %s)),"
+        " count(*) FILTER (WHERE NOT starts_with(payload::text, %s) AND payload ->> member = %s)"
+        f" FROM {layout.schema}.events LEFT JOIN unnest(%s::text[], %s::text[]) AS t (name, member)"
+        " ON type = name".encode(),
+        [
+            (PREFIX + b'{"of":%b,' % string(subject)).decode(),
+            PREFIX.decode(),
+            subject,
+            list(members),
+            list(members.values()),
+        ],
+    ).fetchone()
+    assert counted is not None
+    return Holdings(key, *counted)
