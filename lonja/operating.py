@@ -14,7 +14,7 @@ from lonja.databases import running_server
 from lonja.errors import LonjaError
 from lonja.settings import SERVICES, Settings
 from lonja.wiring import AnyService, build_service
-from projections import Operations, ProjectionError, ReactorRunner
+from projections import Operations, ProjectionError
 from projections.catalogue import Build
 
 
@@ -46,10 +46,6 @@ class Served:
     @property
     def reactors(self) -> list[str]:
         return [reactor.name for reactor in self.service.reactors]
-
-    def runner(self) -> ReactorRunner:
-        """To list and redrive what is parked, not to be started."""
-        return ReactorRunner(self.service.store, {}, self.service.reactors)
 
 
 def store_of(service: str, settings: Settings, conninfo: str) -> EventStore:
@@ -172,6 +168,6 @@ async def rows_of_parked(all_served: Sequence[Served]) -> list[dict[str, Any]]:
                 "error": stream.error,
                 "traceback": stream.traceback,
             }
-            for stream in await served.runner().parked()
+            for stream in await served.operations.parked_messages()
         ]
     return rows

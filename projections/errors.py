@@ -31,6 +31,16 @@ class UnknownProjection(ProjectionError):
         super().__init__(f"there is no projection {name!r}; known: {', '.join(known) or 'none'}")
 
 
+class UnknownReactor(ProjectionError):
+    """No reactor of this name."""
+
+    code = "UNKNOWN_REACTOR"
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self.name, self.known = name, tuple(known)
+        super().__init__(f"there is no reactor {name!r}; known: {', '.join(known) or 'none'}")
+
+
 class NotAProjection(ProjectionError):
     """A reactor was named where a projection is needed: what has side effects has no replay."""
 

@@ -41,6 +41,11 @@ class ParkedStream:
     messages: int
     first_position: int
 
+    @property
+    def id(self) -> str:
+        """One stream of one reactor."""
+        return f"{self.reactor}:{self.source}:{self.stream}"
+
 
 class Inbox:
     """An open connection; one statement at a time, whoever calls."""
@@ -172,8 +177,40 @@ class Inbox:
         )
         return len(rows)
 
-    async def listed(self, reactor: str | None = None) -> list[ParkedStream]:
-        """What is parked, of one reactor or all, longest first; `LISTED_MAX` at most."""
+    async def skip(self, reactor: str, stream: str) -> tuple[str, int] | None:
+        """Give up the message that failed, the first that waits; those behind it are redriven.
+        Returns its source and position, None if nothing waits.
+        """
+        async with self._turn, self._connection.transaction():
+            found = await self._connection.execute(
+                "DELETE FROM projections.parked_messages m USING ("
+                " SELECT source, position FROM projections.parked_messages"
+                "  WHERE reactor = %(reactor)s AND stream = %(stream)s"
+                "  ORDER BY source, position LIMIT 1) first"
+                " WHERE m.reactor = %(reactor)s AND m.source = first.source"
+                " AND m.position = first.position RETURNING m.source, m.position",
+                {"reactor": reactor, "stream": stream},
+            )
+            skipped: tuple[str, int] | None = await found.fetchone()
+            if skipped is not None:
+                await self._connection.execute(
+                    "UPDATE projections.parked_streams SET redrive = true"
+                    " WHERE reactor = %s AND source = %s AND stream = %s",
+                    (reactor, skipped[0], stream),
+                )
+        return skipped
+
+    async def listed(
+        self,
+        reactor: str | None = None,
+        *,
+        limit: int = LISTED_MAX,
+        after: tuple[str, str] | None = None,
+    ) -> list[ParkedStream]:
+        """What is parked, of one reactor or all, longest first: `limit` at most, beyond the time
+        and the id of another.
+        """
+        time, id_ = after or (None, None)
         async with (
             self._turn,
             self._connection.cursor(row_factory=class_row(ParkedStream)) as found,
@@ -183,10 +220,13 @@ class Inbox:
                 " coalesce(min(m.position), 0) AS first_position"
                 " FROM projections.parked_streams s"
                 " LEFT JOIN projections.parked_messages m USING (reactor, source, stream)"
-                " WHERE %(reactor)s::text IS NULL OR s.reactor = %(reactor)s"
-                " GROUP BY s.reactor, s.source, s.stream ORDER BY s.parked_at, s.stream"
+                " WHERE (%(reactor)s::text IS NULL OR s.reactor = %(reactor)s)"
+                " AND (%(time)s::text IS NULL OR (s.parked_at, concat_ws(':', s.reactor, s.source,"
+                "  s.stream)) > (%(time)s::timestamptz, %(id)s::text))"
+                " GROUP BY s.reactor, s.source, s.stream"
+                " ORDER BY s.parked_at, concat_ws(':', s.reactor, s.source, s.stream)"
                 " LIMIT %(limit)s",
-                {"reactor": reactor, "limit": LISTED_MAX},
+                {"reactor": reactor, "time": time, "id": id_, "limit": limit},
             )
             return await found.fetchall()
 

@@ -4,26 +4,40 @@
     await operations.rebuild("order_summaries", by=actor, reason="a column was added")
     await operations.switch("order_summaries", by=actor, reason="verified")
 
-The events go to the service's own log, into the stream `projection_<name>`, if its store knows
-their types (`OPERATOR_EVENTS`, to be registered with the service's own).
+The events go to the service's own log, into the stream `projection_<name>` (of a reactor:
+`reactor_<name>`), if its store knows their types (`OPERATOR_EVENTS`, to be registered with the
+service's own).
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
 from eventstore.append import Append
-from eventstore.event import Actor, Event, Metadata, event_type
+from eventstore.event import Actor, Event, Metadata
 from eventstore.store import EventStore
 from projections import catalogue, parked
 from projections.catalogue import Build
-from projections.errors import NotAProjection, ReasonNeeded
+from projections.errors import NotAProjection, ReasonNeeded, UnknownReactor
+from projections.inbox import LISTED_MAX, Inbox, ParkedStream
+from projections.operator_events import (
+    OPERATOR_EVENTS,
+    BuildRolledBack,
+    BuildSwitched,
+    EventSkipped,
+    MessageSkipped,
+    MessagesRedriven,
+    ParkedRedriven,
+    RebuildFinished,
+    RebuildStarted,
+)
 from projections.parked import ParkedKey
 from projections.projection import Projection
 from projections.rebuild import Progress, Rebuilt, rebuild
@@ -34,65 +48,9 @@ from projections.switch import Switched, roll_back, switch
 from projections.verify import Verification, verify
 from projections.workers import Source
 
+__all__ = ["OPERATOR_EVENTS", "Operations", "Overview"]
+
 T = TypeVar("T")
-
-
-@event_type("projection.rebuild_started", public=False)
-class RebuildStarted(Event, frozen=True):
-    projection: str
-    version: int
-    workers: int
-
-
-@event_type("projection.rebuilt", public=False)
-class RebuildFinished(Event, frozen=True):
-    projection: str
-    version: int
-    build: int
-    position: int
-    events: int
-
-
-@event_type("projection.switched", public=False)
-class BuildSwitched(Event, frozen=True):
-    projection: str
-    build: int
-    before: int
-    position: int
-    forced: bool
-    differences: int | None
-
-
-@event_type("projection.rolled_back", public=False)
-class BuildRolledBack(Event, frozen=True):
-    projection: str
-    build: int
-    before: int
-    position: int
-
-
-@event_type("projection.redriven", public=False)
-class ParkedRedriven(Event, frozen=True):
-    projection: str
-    key: str | None
-    keys: int
-
-
-@event_type("projection.event_skipped", public=False)
-class EventSkipped(Event, frozen=True):
-    projection: str
-    key: str
-    position: int
-
-
-OPERATOR_EVENTS: tuple[type[Event], ...] = (
-    RebuildStarted,
-    RebuildFinished,
-    BuildSwitched,
-    BuildRolledBack,
-    ParkedRedriven,
-    EventSkipped,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +66,8 @@ class Overview:
 
 
 class Operations:
-    """The projections of one service, for its operator. `reactors` are names that are refused.
+    """The projections of one service, for its operator, and what is parked of its `reactors`, which
+    are never rebuilt.
 
     `crew` makes the same store in another process, for rebuilds with several workers. `append`
     takes what is to be recorded, where more is known of an act than who did it and why.
@@ -137,6 +96,12 @@ class Operations:
         if name in self._reactors:
             raise NotAProjection(name)
         return self.declared.newest(name)
+
+    def reactor(self, name: str) -> str:
+        """The name of a reactor. Raises UnknownReactor."""
+        if name not in self._reactors:
+            raise UnknownReactor(name, sorted(self._reactors))
+        return name
 
     async def builds(self, name: str | None = None, *, retired: bool = False) -> list[Build]:
         """The builds there are, with their positions."""
@@ -278,6 +243,59 @@ class Operations:
                 return position
         return 0
 
+    async def parked_messages(
+        self,
+        name: str | None = None,
+        *,
+        limit: int = LISTED_MAX,
+        after: tuple[str, str] | None = None,
+    ) -> list[ParkedStream]:
+        """Streams of reactors whose messages wait behind one that failed, longest first: up to
+        `limit`, beyond the `place` of another: time and id.
+        """
+        async with self._inbox() as inbox:
+            return await inbox.listed(name, limit=limit, after=after)
+
+    async def redrive_reactor(
+        self, name: str | None = None, stream: str | None = None, *, by: Actor, reason: str = ""
+    ) -> int:
+        """Have parked messages reacted to again, in order; return how many streams that concerns.
+        Raises UnknownReactor.
+        """
+        if name is not None:
+            self.reactor(name)
+        async with self._inbox() as inbox:
+            streams = await inbox.ask_redrive(name, stream)
+        if streams:
+            event = MessagesRedriven(name or "all", stream, streams)
+            await self._record_of(f"reactor_{name or 'all'}", event, by, reason)
+        return streams
+
+    async def skip_message(self, name: str, stream: str, *, by: Actor, reason: str) -> int:
+        """Give up the message that failed, with a reason; return its position, 0 if there is none.
+        Those behind it are redriven. Raises UnknownReactor, ReasonNeeded.
+        """
+        if not reason.strip():
+            raise ReasonNeeded("skipping a message")
+        self.reactor(name)
+        async with self._inbox() as inbox:
+            skipped = await inbox.skip(name, stream)
+        if skipped is None:
+            return 0
+        source, position = skipped
+        event = MessageSkipped(name, source, stream, position)
+        await self._record_of(f"reactor_{name}", event, by, reason)
+        return position
+
+    @asynccontextmanager
+    async def _inbox(self) -> AsyncIterator[Inbox]:
+        await self._with(lambda _: None)  # makes what is missing
+        inbox = await Inbox.connect(self.conninfo, f"{self.log.name} operate")
+        try:
+            yield inbox
+        finally:
+            await inbox.close()
+
     async def _there(self, name: str) -> Projection:
         """The declared projection, whose first build is made if there is none yet."""
         projection = self.newest(name)
@@ -293,6 +311,9 @@ class Operations:
         return await asyncio.to_thread(call)
 
     async def _record(self, name: str, event: Event, by: Actor, reason: str) -> None:
+        await self._record_of(f"projection_{name}", event, by, reason)
+
+    async def _record_of(self, stream: str, event: Event, by: Actor, reason: str) -> None:
         if event.TYPE not in self.store.types.names:
             return
         command = f"cmd_{uuid4().hex}"
@@ -303,7 +324,7 @@ class Operations:
             reason=reason or None,
             occurred_at=self._clock(),
         )
-        await self.append(Append(f"projection_{name}", [event]), metadata)
+        await self.append(Append(stream, [event]), metadata)
 
     async def _to_store(self, append: Append, metadata: Metadata) -> None:
         await self.store.append(append, metadata=metadata)

@@ -229,14 +229,11 @@ def redrive(
 @DATA_DIR
 @AS_JSON
 def skip(name: str, key: str, reason: str, by: str, data_dir: Path | None, as_json: bool) -> None:
-    """Give up the event that KEY of NAME failed at; those behind it are redriven."""
-    position = run(
-        _with(
-            load(data_dir=data_dir),
-            name,
-            lambda o, n: o.skip(n, key, by=_actor(by), reason=reason),
-        )
-    )
+    """Give up the event that KEY of NAME failed at; those behind it are redriven.
+
+    Of a reactor, KEY is the parked stream, and what is given up is its first message.
+    """
+    position = run(_skip(load(data_dir=data_dir), name, key, reason, _actor(by)))
     if as_json:
         print_json({"skipped": position})
     else:
@@ -375,17 +372,25 @@ async def _parked(settings: Settings) -> list[dict[str, Any]]:
         return await rows_of_parked(all_served)
 
 
+async def _skip(settings: Settings, name: str, key: str, reason: str, actor: Actor) -> int:
+    async with found(settings, name) as (served, plain):
+        skip = (
+            served.operations.skip_message if plain in served.reactors else served.operations.skip
+        )
+        return await skip(plain, key, by=actor, reason=reason)
+
+
 async def _redrive(
     settings: Settings, name: str | None, key: str | None, reason: str, actor: Actor
 ) -> int:
     if name is not None:
         async with found(settings, name) as (served, plain):
             if plain in served.reactors:
-                return await served.runner().redrive(plain, key)
+                return await served.operations.redrive_reactor(plain, key, by=actor, reason=reason)
             return await served.operations.redrive(plain, key, by=actor, reason=reason)
     asked = 0
     async with opened(settings) as all_served:
         for served in all_served:
             asked += await served.operations.redrive(key=key, by=actor, reason=reason)
-            asked += await served.runner().redrive(stream=key)
+            asked += await served.operations.redrive_reactor(stream=key, by=actor, reason=reason)
     return asked

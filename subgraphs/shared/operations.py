@@ -22,6 +22,7 @@ from eventstore.errors import IdempotencyKeyReused
 from eventstore.event import Metadata
 from projections import Operations, Projection, ProjectionError
 from projections.catalogue import Build
+from projections.inbox import ParkedStream
 from projections.operations import Overview
 from projections.parked import ParkedKey
 from projections.rebuild import Progress
@@ -43,16 +44,16 @@ log = structlog.get_logger("subgraphs.operations")
 
 
 class NothingParked(Refusal):
-    """There is nothing to redrive or to skip."""
+    """There is nothing to redrive or to skip, of a projection (`key`) or a reactor (`stream`)."""
 
     code = "NOTHING_PARKED"
 
-    def __init__(self, name: str, key: str | None) -> None:
+    def __init__(self, name: str, key: str | None, *, what: str = "key") -> None:
         self.name, self.key = name, key
-        under = "" if key is None else f" under the key {key!r}"
+        under = "" if key is None else f" under the {what} {key!r}"
         super().__init__(
-            f"nothing of projection {name!r} is parked{under}: see what is parked",
-            path=["name" if key is None else "key"],
+            f"nothing of {name!r} is parked{under}: see what is parked",
+            path=["name" if key is None else what],
         )
 
 
@@ -251,6 +252,44 @@ class Operator:
 
         return await self._act(context, "skip", name, reason, key, [parked_key], act)
 
+    async def parked_messages(
+        self, context: RequestContext[Any], limit: int, after: tuple[str, str] | None
+    ) -> list[ParkedStream]:
+        """Streams whose messages to a reactor wait, longest first."""
+        _require(context)
+        return await self._operations.parked_messages(limit=limit, after=after)
+
+    async def redrive_reactor(
+        self,
+        context: RequestContext[Any],
+        name: str,
+        stream: str | None,
+        reason: str,
+        key: str,
+    ) -> Receipt:
+        """Have parked messages reacted to again. Raises NothingParked."""
+
+        async def act(operations: Operations, recording: Recording) -> None:
+            if not await operations.redrive_reactor(
+                name, stream, by=recording.metadata.actor, reason=reason
+            ):
+                raise NothingParked(name, stream, what="stream")
+
+        return await self._act(context, "redrive", name, reason, key, [stream], act, of="reactor")
+
+    async def skip_message(
+        self, context: RequestContext[Any], name: str, stream: str, reason: str, key: str
+    ) -> Receipt:
+        """Give up the message that a stream waits behind. Raises NothingParked."""
+
+        async def act(operations: Operations, recording: Recording) -> None:
+            if not await operations.skip_message(
+                name, stream, by=recording.metadata.actor, reason=reason
+            ):
+                raise NothingParked(name, stream, what="stream")
+
+        return await self._act(context, "skip", name, reason, key, [stream], act, of="reactor")
+
     async def _act(
         self,
         context: RequestContext[Any],
@@ -260,16 +299,19 @@ class Operator:
         key: str,
         rest: list[Any],
         act: Act,
+        *,
+        of: str = "projection",
     ) -> Receipt:
         _require(context)
         _reason(reason)
-        self._operations.newest(_name(name))
+        known = self._operations.reactor if of == "reactor" else self._operations.newest
+        known(_name(name))
         metadata = context.metadata(reason=reason)
-        body = [name, reason, *rest]
-        idempotency = self._commands.idempotency(context, key, f"{verb}Projection", body)
+        body, command = [name, reason, *rest], f"{verb}{of.title()}"
+        idempotency = self._commands.idempotency(context, key, command, body)
         assert idempotency is not None
-        stream = f"projection_{name}"
-        async with self._locks[name]:  # a repeat waits for what it repeats
+        stream = f"{of}_{name}"
+        async with self._locks[stream]:  # a repeat waits for what it repeats
             try:
                 appended = await self._store.replayed(idempotency)
                 if appended is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -67,6 +68,38 @@ async def test_every_read_model_is_rebuilt_equal_switched_and_rolled_back(
         assert await command(settings, "redrive") == {"asked": 0}
         trial = await command(settings, "rebuild", "users/users", "--dry-run")
         assert trial["schema"] == ""
+
+
+@pytest.mark.slow
+async def test_what_a_reactor_could_not_do_is_listed_redriven_and_skipped(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    settings = shop_settings(tmp_path, new_database)
+    reactor, service = reactor_of_orders(), settings.database_urls["orders"]
+    plain = reactor.removeprefix("orders/")
+    assert await command(settings, "parked") == []
+    for statement in (
+        "INSERT INTO projections.parked_streams (reactor, source, stream, error, traceback)"
+        " VALUES (%(reactor)s, 'users', 'usr_1', 'ValueError: no', 'Traceback: no')",
+        "INSERT INTO projections.parked_messages (reactor, source, stream, position, message)"
+        " VALUES (%(reactor)s, 'users', 'usr_1', 7, '{}')",
+    ):
+        with psycopg.connect(service, autocommit=True) as connection:
+            connection.execute(statement.encode(), {"reactor": plain})
+    (row,) = await command(settings, "parked")
+    assert (row["service"], row["name"], row["key"]) == ("orders", plain, "usr_1")
+    assert (row["events"], row["first_position"], row["error"]) == (1, 7, "ValueError: no")
+    shown = await asyncio.to_thread(invoke, settings, "parked", "--traceback")
+    assert "Traceback: no" in shown.output
+    assert await command(settings, "redrive", reactor, "--reason", "a look") == {"asked": 1}
+    assert await command(settings, "redrive", reactor, "--key", "usr_2") == {"asked": 0}
+    skipped = await command(settings, "skip", reactor, "usr_1", "--reason", "no use")
+    assert skipped == {"skipped": 7}
+    with psycopg.connect(service) as connection:
+        told = connection.execute(
+            "SELECT type, metadata ->> 'reason' FROM eventstore.events ORDER BY position"
+        ).fetchall()
+    assert told == [("reactor.redriven", "a look"), ("reactor.message_skipped", "no use")]
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ Types are shared by all services; the role OPERATOR is asked for by `Operator`.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import strawberry
@@ -19,17 +19,25 @@ from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.operator_types import (
     OLDEST,
     ParkedEventConnection,
+    ParkedMessageConnection,
     ProjectionPayload,
     ProjectionState,
     ProjectionVerificationPayload,
+    ReactorPayload,
     edge_of,
+    message_edge_of,
     state_of,
     verification_of,
 )
 from subgraphs.shared.graphql.types import InvalidInput, PageInfo, Receipt, UserError, refused
 from subgraphs.shared.paging import read_page
 
-PATHS = {"UNKNOWN_PROJECTION": ["name"], "NOT_A_PROJECTION": ["name"], "REASON_NEEDED": ["reason"]}
+PATHS = {
+    "UNKNOWN_PROJECTION": ["name"],
+    "UNKNOWN_REACTOR": ["name"],
+    "NOT_A_PROJECTION": ["name"],
+    "REASON_NEEDED": ["reason"],
+}
 
 Info = strawberry.Info[RequestContext[Any], None]
 
@@ -48,15 +56,18 @@ def operator_queries(service: str) -> type:
         operator = info.context.operations
         rows = await operator.parked(info.context, page.limit, beyond)
         edges = [edge_of(operator, row) for row in rows[:first]]
-        return ParkedEventConnection(
-            edges=edges,
-            page_info=PageInfo(
-                has_next_page=len(rows) > first,
-                has_previous_page=after is not None,
-                start_cursor=edges[0].cursor if edges else None,
-                end_cursor=edges[-1].cursor if edges else None,
-            ),
-        )
+        cursors = [edge.cursor for edge in edges]
+        return ParkedEventConnection(edges=edges, page_info=_page_info(cursors, rows, after))
+
+    async def parked_messages(
+        info: Info, first: int, after: str | None = None
+    ) -> ParkedMessageConnection | None:
+        page = read_page(first, after, OLDEST)
+        beyond = None if after is None else OLDEST.read(after)
+        rows = await info.context.operations.parked_messages(info.context, page.limit, beyond)
+        edges = [message_edge_of(row) for row in rows[:first]]
+        cursors = [edge.cursor for edge in edges]
+        return ParkedMessageConnection(edges=edges, page_info=_page_info(cursors, rows, after))
 
     return create_type(
         f"{service.title()}OperatorQueries",
@@ -70,6 +81,12 @@ def operator_queries(service: str) -> type:
                 parked_events,
                 f"{service}_parked_events",
                 "Keys that wait because an event failed, for operators; longest first.",
+            ),
+            _field(
+                parked_messages,
+                f"{service}_parked_messages",
+                "Streams that wait because the service could not react to one of their messages, "
+                "for operators; longest first.",
             ),
         ],
     )
@@ -123,6 +140,22 @@ def operator_mutations(service: str) -> type:
         operator, once = info.context.operations, str(idempotency_key)
         return await _payload(info, name, operator.skip(info.context, name, key, reason, once))
 
+    async def redrive_reactor(
+        info: Info,
+        name: str,
+        reason: str,
+        idempotency_key: strawberry.ID,
+        stream: str | None = None,
+    ) -> ReactorPayload:
+        operator, once = info.context.operations, str(idempotency_key)
+        return await _receipt(operator.redrive_reactor(info.context, name, stream, reason, once))
+
+    async def skip_message(
+        info: Info, name: str, stream: str, reason: str, idempotency_key: strawberry.ID
+    ) -> ReactorPayload:
+        operator, once = info.context.operations, str(idempotency_key)
+        return await _receipt(operator.skip_message(info.context, name, stream, reason, once))
+
     async def verify(info: Info, name: str) -> ProjectionVerificationPayload:
         try:
             found = await info.context.operations.verify(info.context, name)
@@ -165,6 +198,16 @@ def operator_mutations(service: str) -> type:
             f"skip_{service}_event",
             "For operators: give up the event that a key waits behind; the rest is redriven.",
         ),
+        (
+            redrive_reactor,
+            f"redrive_{service}_reactor",
+            "For operators: react to parked messages again, in order; those of one stream, or all.",
+        ),
+        (
+            skip_message,
+            f"skip_{service}_message",
+            "For operators: give up the message that a stream waits behind; the rest is redriven.",
+        ),
     ]
     return create_type(
         f"{service.title()}OperatorMutations", [_field(*each, mutation=True) for each in given]
@@ -195,6 +238,23 @@ async def _payload(info: Info, name: str, work: Awaitable[Receipt]) -> Projectio
     overview = await operator.overview(info.context)
     return ProjectionPayload(
         projection=state_of(operator, overview, name), receipt=receipt, user_errors=[]
+    )
+
+
+async def _receipt(work: Awaitable[Receipt]) -> ReactorPayload:
+    try:
+        return ReactorPayload(receipt=await work, user_errors=[])
+    except (Refusal, ProjectionError) as error:
+        return ReactorPayload(receipt=None, user_errors=[_refused(error)])
+
+
+def _page_info(cursors: Sequence[str], rows: Sequence[object], after: str | None) -> PageInfo:
+    """Of a page that was asked for with one row more."""
+    return PageInfo(
+        has_next_page=len(rows) > len(cursors),
+        has_previous_page=after is not None,
+        start_cursor=cursors[0] if cursors else None,
+        end_cursor=cursors[-1] if cursors else None,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import strawberry
 
 from projections.catalogue import Build, State
+from projections.inbox import ParkedStream
 from projections.operations import Overview
 from projections.parked import ParkedKey
 from projections.verify import Verification
@@ -96,6 +97,39 @@ class ParkedEventEdge:
 class ParkedEventConnection:
     edges: list[ParkedEventEdge]
     page_info: PageInfo
+
+
+@strawberry.federation.type(
+    shareable=True, description="A stream whose messages to a reactor wait behind one that failed."
+)
+class ParkedMessage:
+    reactor: str
+    stream: str
+    position: str = strawberry.field(description="Of the message that failed, in its log.")
+    messages: int = strawberry.field(description="How many wait, that one included.")
+    error: str
+    traceback: str
+    attempts: int
+    parked_at: datetime
+    redriving: bool
+
+
+@strawberry.federation.type(shareable=True)
+class ParkedMessageEdge:
+    cursor: str
+    node: ParkedMessage
+
+
+@strawberry.federation.type(shareable=True)
+class ParkedMessageConnection:
+    edges: list[ParkedMessageEdge]
+    page_info: PageInfo
+
+
+@strawberry.federation.type(shareable=True)
+class ReactorPayload:
+    receipt: Receipt | None
+    user_errors: list[UserError]
 
 
 @strawberry.federation.type(shareable=True)
@@ -195,6 +229,23 @@ def edge_of(operator: Operator, row: ParkedKey) -> ParkedEventEdge:
     )
     cursor = OLDEST.cursor({"parked_at": row.parked_at, "id": row.id})
     return ParkedEventEdge(cursor=cursor, node=node)
+
+
+def message_edge_of(row: ParkedStream) -> ParkedMessageEdge:
+    """A parked stream of a reactor in its list."""
+    node = ParkedMessage(
+        reactor=row.reactor,
+        stream=row.stream,
+        position=f"{row.source}:{row.first_position}",
+        messages=_int(row.messages),
+        error=row.error,
+        traceback=row.traceback,
+        attempts=row.attempts,
+        parked_at=row.parked_at,
+        redriving=row.redrive,
+    )
+    cursor = OLDEST.cursor({"parked_at": row.parked_at, "id": row.id})
+    return ParkedMessageEdge(cursor=cursor, node=node)
 
 
 def verification_of(operator: Operator, found: Verification) -> ProjectionVerification:
