@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import strawberry
@@ -11,16 +12,19 @@ import strawberry
 from subgraphs.journal.reads import NEWEST, OLDEST, Where
 from subgraphs.journal.schema import (
     STUBS,
+    AuditRead,
     Info,
     RecordedEvent,
     is_auditor,
     load_event,
     require_auditor,
 )
+from subgraphs.shared import events
 from subgraphs.shared.errors import InvalidPage, Refusal
 from subgraphs.shared.graphql import Connection, Node, build_schema, field
 from subgraphs.shared.ids import prefix_of
 from subgraphs.shared.paging import read_page
+from subgraphs.shared.reading import asked
 
 NODES_MAX = 100
 WAIT_SECONDS_MAX = 2.0
@@ -49,6 +53,14 @@ class EventWhere:
         )
 
 
+@strawberry.input
+class AuditReadWhere:
+    reader_id: strawberry.ID | None = None
+    person_id: strawberry.ID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
 @strawberry.type
 class Query:
     @field("Anything by its id: its kind is in the id. That it exists, its owner knows.")
@@ -67,7 +79,10 @@ class Query:
         await _caught_up(info)
         return await load_event(info, str(id))
 
-    @field("The events of all services, newest first.")
+    @field(
+        "The events of all services, newest first. What auditors read is left out unless `type` "
+        "names it: `auditReads` lists that."
+    )
     async def event_log(
         self, info: Info, first: int, after: str | None = None, where: EventWhere | None = None
     ) -> Connection[RecordedEvent]:
@@ -76,7 +91,7 @@ class Query:
         await _caught_up(info)
         conditions = (where or EventWhere()).conditions()
         rows = await info.context.resources.reads.page(page, conditions)
-        return Connection[RecordedEvent].of(rows, page, NEWEST, RecordedEvent.of)
+        return Connection[RecordedEvent].of(rows, page, NEWEST, partial(RecordedEvent.of, info))
 
     @field("How it came to an event: the first cause first, the event last; 200 at most.")
     async def causation_chain(self, info: Info, event_id: strawberry.ID) -> list[RecordedEvent]:
@@ -86,7 +101,27 @@ class Query:
             key = str(UUID(str(event_id)))
         except ValueError:
             return []
-        return [RecordedEvent.of(row) for row in await info.context.resources.reads.causes(key)]
+        rows = await info.context.resources.reads.causes(key)
+        return [RecordedEvent.of(info, row) for row in rows]
+
+    @field("Who read what of the log, in which service, newest first.")
+    async def audit_reads(
+        self, info: Info, first: int, after: str | None = None, where: AuditReadWhere | None = None
+    ) -> Connection[AuditRead]:
+        require_auditor(info)
+        page = read_page(first, after, NEWEST)
+        await _own_log_copied(info)
+        await _caught_up(info)
+        wanted = where or AuditReadWhere()
+        conditions = Where(
+            type=[events.AuditRead.TYPE],
+            actor_id=_text(wanted.reader_id),
+            person_id=_text(wanted.person_id),
+            since=wanted.since,
+            until=wanted.until,
+        )
+        rows = await info.context.resources.reads.page(page, conditions)
+        return Connection[AuditRead].of(rows, page, NEWEST, AuditRead.of)
 
     @field("Everything that one intent of a client led to, in all services, oldest first.")
     async def correlation(
@@ -100,15 +135,25 @@ class Query:
         page = read_page(first, after, OLDEST)
         await _caught_up(info)
         rows = await info.context.resources.reads.page(page, Where(correlation_id=str(id)))
-        return Connection[RecordedEvent].of(rows, page, OLDEST, RecordedEvent.of)
+        return Connection[RecordedEvent].of(rows, page, OLDEST, partial(RecordedEvent.of, info))
 
 
 async def _node(info: Info, node_id: str) -> Node | None:
     try:
         stub = STUBS.get(prefix_of(node_id))
     except Refusal:
-        return await load_event(info, node_id) if is_auditor(info) else None
+        if not is_auditor(info):
+            return None
+        asked(info)
+        return await load_event(info, node_id)
     return None if stub is None else stub(id=strawberry.ID(node_id))
+
+
+async def _own_log_copied(info: Info) -> None:
+    """Wait, bounded, until the copy has what this service recorded before: the last reads."""
+    resources = info.context.resources
+    head = await resources.store.head()
+    await resources.follower.wait_for(resources.store.name, head, WAIT_SECONDS_MAX)
 
 
 async def _caught_up(info: Info) -> None:

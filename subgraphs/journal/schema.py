@@ -6,26 +6,32 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from uuid import UUID
 
+import msgspec
 import strawberry
 from strawberry.scalars import JSON
 
+from eventstore import EventStore
 from subgraphs.journal.follower import Follower
 from subgraphs.journal.reads import BY_VERSION, JournalReads, Row
+from subgraphs.shared import events
 from subgraphs.shared.auth import Role
 from subgraphs.shared.errors import Forbidden
 from subgraphs.shared.graphql import Connection, Node, RequestContext, field
 from subgraphs.shared.ids import is_id
 from subgraphs.shared.paging import Page, read_page
+from subgraphs.shared.reading import asked
 
 
 @dataclass(frozen=True, slots=True)
 class JournalResources:
-    """What resolvers read through."""
+    """What resolvers read through. `store` is the journal's own log."""
 
     reads: JournalReads
     follower: Follower
+    store: EventStore
 
 
 Info = strawberry.Info[RequestContext[JournalResources], None]
@@ -73,17 +79,21 @@ class RecordedEvent(Node):
 
     @field("Events of all services that it led to directly, oldest first.")
     async def consequences(self, info: Info) -> list[RecordedEvent]:
-        require_auditor(info)
+        require_auditor(info, of=str(self.id))
         loader = info.context.loader(info.context.resources.reads.consequences)
-        return [RecordedEvent.of(row) for row in await loader.load(str(self.id)) or []]
+        return [RecordedEvent.of(info, row) for row in await loader.load(str(self.id)) or []]
 
     @classmethod
     async def resolve_reference(cls, info: Info, id: strawberry.ID) -> RecordedEvent | None:  # noqa: A002
-        return await load_event(info, str(id)) if is_auditor(info) else None
+        if not is_auditor(info):
+            return None
+        info.context.reading.ask("RecordedEvent", {"id": id})
+        return await load_event(info, str(id))
 
     @classmethod
-    def of(cls, row: Row) -> RecordedEvent:
-        """From a row of the copied events."""
+    def of(cls, info: Info, row: Row) -> RecordedEvent:
+        """From a row of the copied events; that it is shown is noted here."""
+        info.context.reading.saw(_seen(row))
         return cls(
             id=strawberry.ID(str(row["id"])),
             service=row["service"],
@@ -104,6 +114,42 @@ class RecordedEvent(Node):
         )
 
 
+@strawberry.type(description="A question that was put to the log.")
+class AskedField:
+    field: str = strawberry.field(description="Of the schema, or a command of `lonja log`.")
+    of: str | None = strawberry.field(description="The thing whose field it is.")
+    arguments: JSON
+
+
+@strawberry.type(description="An auditor read events, in one request.")
+class AuditRead(Node):
+    service: str
+    at: datetime
+    reader: Actor
+    asked: list[AskedField]
+    events: int = strawberry.field(description="How many were shown.")
+    persons: list[strawberry.ID] = strawberry.field(description="The users whom they tell of.")
+    persons_unlisted: int
+
+    @classmethod
+    def of(cls, row: Row) -> AuditRead:
+        """From a row of the copied events."""
+        event = msgspec.convert(row["data"], events.AuditRead)
+        return cls(
+            id=strawberry.ID(str(row["id"])),
+            service=row["service"],
+            at=row["recorded_at"],
+            reader=_actor(row),
+            asked=[
+                AskedField(field=each.field, of=each.of or None, arguments=_read(each.arguments))
+                for each in event.asked
+            ],
+            events=event.events,
+            persons=[strawberry.ID(person) for person in event.persons],
+            persons_unlisted=event.persons_unlisted,
+        )
+
+
 @strawberry.type
 class Historic(Node):
     """Base of the stubs: an id and the events of its stream. Not a type of the schema itself."""
@@ -118,7 +164,7 @@ class Historic(Node):
         rows = await loader.load(str(self.id)) or []
         if not is_auditor(info):
             rows = [_without_address(row, info.context.caller.user_id) for row in rows]
-        return Connection[RecordedEvent].of(rows, page, BY_VERSION, RecordedEvent.of)
+        return Connection[RecordedEvent].of(rows, page, BY_VERSION, partial(RecordedEvent.of, info))
 
 
 @strawberry.federation.type(keys=["id"])
@@ -203,13 +249,17 @@ def is_auditor(info: Info) -> bool:
     return info.context.caller.has(Role.AUDITOR)
 
 
-def require_auditor(info: Info) -> None:
-    """Raises Unauthenticated, Forbidden."""
+def require_auditor(info: Info, *, of: str = "") -> None:
+    """For each field that shows events; what is asked is noted. Raises Unauthenticated,
+    Forbidden.
+    """
     info.context.caller.require_role("read the log", Role.AUDITOR)
+    asked(info, of=of)
 
 
 async def require_history(info: Info, thing_id: str) -> None:
     """Auditors read every history; users their own, and that of their orders. Raises Forbidden."""
+    asked(info, of=thing_id)
     if is_auditor(info):
         return
     user_id = info.context.caller.require_user()
@@ -229,7 +279,22 @@ async def load_event(info: Info, event_id: str) -> RecordedEvent | None:
     except ValueError:
         return None
     row = await info.context.loader(info.context.resources.reads.events).load(key)
-    return None if row is None else RecordedEvent.of(row)
+    return None if row is None else RecordedEvent.of(info, row)
+
+
+def _read(text: str) -> JSON:
+    """Arguments; those that were cut off stay text."""
+    try:
+        return JSON(msgspec.json.decode(text))
+    except msgspec.DecodeError:
+        return JSON(text)
+
+
+def _seen(row: Row) -> bytes:
+    """Everything of an event that may name a person."""
+    return msgspec.json.encode(
+        [row["stream"], row["actor_id"], row["on_behalf_of"], row["data"]], enc_hook=str
+    )
 
 
 def _without_address(row: Row, user_id: str | None) -> Row:

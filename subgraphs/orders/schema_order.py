@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
 
+import msgspec
 import strawberry
 
 from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS, SEES_OTHERS
@@ -19,6 +20,7 @@ from subgraphs.orders.views import LineView, OrderView, Row
 from subgraphs.shared.graphql import CountedConnection, MoneyType, Node, field
 from subgraphs.shared.ids import is_id
 from subgraphs.shared.paging import read_page
+from subgraphs.shared.reading import asked
 
 
 @strawberry.enum
@@ -246,14 +248,21 @@ class Order(Node):
     async def as_of(
         self, info: Info, version: int | None = None, at: datetime | None = None
     ) -> OrderSnapshot | None:
+        asked(info, of=self.view.id)
         snapshot = await info.context.resources.history.as_of(self.view.id, version=version, at=at)
         if snapshot is None:
             return None
+        info.context.reading.saw(snapshot.state.encode(), events=snapshot.version)
         return OrderSnapshot(version=snapshot.version, at=snapshot.at, state=snapshot.state)
 
     @field("What differs between two versions, with the events that made it so.")
     async def diff(self, info: Info, from_version: int, to_version: int) -> list[FieldChange]:
+        asked(info, of=self.view.id)
         found = await info.context.resources.history.diff(self.view.id, from_version, to_version)
+        info.context.reading.saw(
+            msgspec.json.encode([(change.before, change.after) for change in found]),
+            events=len({change.event_id for change in found}),
+        )
         return [
             FieldChange(
                 path=change.path,

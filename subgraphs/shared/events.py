@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from eventstore.event import Event, Personal, event_type
 
 
@@ -23,4 +25,28 @@ class CommandRefused(Event, frozen=True):
     unrecorded: int = 0
 
 
-EVENTS: tuple[type[Event], ...] = (CommandRefused,)
+class AskedField(msgspec.Struct, frozen=True):
+    """A field of the schema (or a command of `lonja log`) that was asked, `of` which thing if it is
+    the field of one. `arguments` are JSON text.
+    """
+
+    field: str
+    of: str
+    arguments: str
+
+
+@event_type("audit.read", public=False)
+class AuditRead(Event, frozen=True):
+    """An auditor read the log, in one request. In a stream of the reader (`aud_…`).
+
+    `events` is how many were shown, `persons` are the ids of the users that they tell of;
+    `persons_unlisted` counts those beyond what one event lists.
+    """
+
+    asked: tuple[AskedField, ...]
+    events: int
+    persons: tuple[str, ...]
+    persons_unlisted: int = 0
+
+
+EVENTS: tuple[type[Event], ...] = (CommandRefused, AuditRead)

@@ -10,6 +10,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
+import structlog
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
@@ -34,12 +35,19 @@ from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.metrics import ServiceMetrics
 from subgraphs.shared.operations import Operator
+from subgraphs.shared.reading import record_reads
 from subgraphs.shared.refused import RefusedCommands
 from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
 PROBE_SECONDS_MAX = 1.0
 TOKEN_CHARACTERS_MAX = 200
+
+NOT_RECORDED = (
+    "what auditors read is recorded before they see it, and it cannot be recorded now: try again"
+)
+
+log = structlog.get_logger("subgraphs.service")
 
 R = TypeVar("R")
 
@@ -221,6 +229,8 @@ class Service(Generic[R]):
         if self.name in context.read_positions:
             await self._wait_for(context, context.read_positions[self.name])
         answer = await self._executor.execute(query, variables, operation_name, context)
+        if context.reading.questions:
+            answer = await self._recorded(context, answer)
         self.metrics.request(
             "error" if "errors" in answer else "ok", asyncio.get_running_loop().time() - started
         )
@@ -240,6 +250,16 @@ class Service(Generic[R]):
             return
         with suppress(EventStoreError, TimeoutError):
             self.metrics.log(await self.head())
+
+    async def _recorded(self, context: RequestContext[R], answer: dict[str, Any]) -> dict[str, Any]:
+        """The answer, once it is in the log that an auditor got it; or none."""
+        try:
+            await record_reads(self.store, [context.reading.event()], context.metadata())
+        except EventStoreError as error:
+            log.warning("reading not recorded", request_id=context.request_id, reason=str(error))
+            refused = {"message": NOT_RECORDED, "extensions": {"code": "READ_NOT_RECORDED"}}
+            return {"errors": [refused]}
+        return answer
 
     async def _wait_for(self, context: RequestContext[R], position: int) -> None:
         """Wait, bounded, for the read models to show the position; say so if they do not."""

@@ -109,6 +109,10 @@ def test_log_tail_follows_until_ctrl_c(shop: Running, tmp_path: Path) -> None:
         command.send(signal.SIGINT)
         assert command.ended() == 0
         assert "Traceback" not in command.err
+    reads = shop.lonja("log", "reads", "--service", "journal", "--json").stdout.splitlines()
+    *_, begun, ended = (json.loads(line)["asked"][0] for line in reads)
+    assert '"follow":true' in begun["arguments"]
+    assert '"after"' in ended["arguments"], "what came meanwhile is recorded at the end"
 
 
 def test_log_show_has_a_streams_events_with_their_payloads(shop: Running) -> None:

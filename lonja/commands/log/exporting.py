@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import io
@@ -19,9 +20,11 @@ from eventstore.audit import last_seal
 from eventstore.audit.export import export as exported_pages
 from lonja.commands.log.logs import SERVICE
 from lonja.commands.log.proving import connected, progress_bar
+from lonja.commands.log.recorded import AS, record, seen
 from lonja.errors import LonjaError
 from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
+from subgraphs.shared.reading import Reading
 
 CSV_COLUMNS = (
     "position",
@@ -66,21 +69,35 @@ class ExportUnusable(LonjaError):
     required=True,
     help="The folder for the files.",
 )
+@AS
 @DATA_DIR
 @AS_JSON
 def export(
-    services: Sequence[str], kind: str, output: Path, data_dir: Path | None, as_json: bool
+    services: Sequence[str],
+    kind: str,
+    output: Path,
+    reader: str,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Write the logs to files in OUTPUT, one a service, in the order of positions.
 
     JSON lines lose nothing: each is the record that the log's hashes are of. CSV is flat, for
     spreadsheets. A second run goes on where the first one ended, or was cut off. A manifest beside
-    each file names range, SHA-256 and the seal that covers it.
+    each file names range, SHA-256 and the seal that covers it. The journal's log says that somebody
+    exports before the first line is written, and whom it told of after the last.
     """
     settings = load(data_dir=data_dir)
+    asked = {"services": list(services or SERVICES), "format": kind}
+    asyncio.run(record(settings, reader, seen("export", {**asked, "begins": True})))
     output.mkdir(parents=True, exist_ok=True)
+    reading = seen("export", asked)
     with progress_bar(as_json) as bar:
-        rows = [_exported(settings, name, kind, output, bar(name)) for name in services or SERVICES]
+        rows = [
+            _exported(settings, name, kind, output, reading, bar(name))
+            for name in services or SERVICES
+        ]
+    asyncio.run(record(settings, reader, reading))
     if as_json:
         print_json(rows)
     else:
@@ -104,6 +121,7 @@ def _exported(
     service: str,
     kind: str,
     output: Path,
+    reading: Reading,
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
     path, form = output / f"{service}.{kind}", FORMATS[kind]
@@ -112,6 +130,7 @@ def _exported(
         row = connection.execute(f"SELECT position, id FROM {layout.schema}.log".encode())
         head, log_id = row.fetchone() or (0, None)
         for page in exported_pages(connection, layout, after=after, up_to=head):
+            reading.saw(b"\n".join(line for _, line in page), events=len(page))
             file.write(b"".join(form.line(line) for _, line in page))
             progress(page[-1][0], head)
         file.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from eventstore.audit import prove as prove_event
 from eventstore.audit import verify as verify_log
 from eventstore.layout import Layout
 from lonja.commands.log.logs import SERVICE
+from lonja.commands.log.recorded import AS, record, seen
 from lonja.databases import running_server
 from lonja.errors import LonjaError
 from lonja.keys import seal_key
@@ -115,8 +117,9 @@ def checkpoint(services: Sequence[str], data_dir: Path | None, as_json: bool) ->
 @click.command()
 @click.argument("event", type=click.UUID)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
+@AS
 @DATA_DIR
-def prove(event: UUID, output: Path | None, data_dir: Path | None) -> None:
+def prove(event: UUID, output: Path | None, reader: str, data_dir: Path | None) -> None:
     """Write the proof of one EVENT (its id), which can be checked without the database."""
     settings = load(data_dir=data_dir)
     reasons = []
@@ -127,6 +130,9 @@ def prove(event: UUID, output: Path | None, data_dir: Path | None) -> None:
             except NotProvable as error:
                 reasons.append(str(error))
                 continue
+        asyncio.run(
+            record(settings, reader, seen("prove", {"event": event}, [{"proof": text.decode()}]))
+        )
         if output is None:
             click.echo(text)
         else:

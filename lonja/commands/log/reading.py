@@ -19,23 +19,31 @@ from lonja.commands.log.logs import (
     open_stores,
     print_events,
 )
+from lonja.commands.log.recorded import AS, record, see, seen
 from lonja.output import AS_JSON, DATA_DIR
 from lonja.settings import SERVICES, Settings, load
+from subgraphs.shared.reading import Reading
 
 
 @click.command()
 @SERVICE
 @LAST
 @click.option("--follow", "-f", is_flag=True, help="Go on as events come, until Ctrl-C.")
+@AS
 @DATA_DIR
 @AS_JSON
 def tail(
-    services: Sequence[str], last: int, follow: bool, data_dir: Path | None, as_json: bool
+    services: Sequence[str],
+    last: int,
+    follow: bool,
+    reader: str,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """The newest events, oldest first; JSON lines with --json."""
     settings = load(data_dir=data_dir)
     try:
-        asyncio.run(_tail(settings, services or SERVICES, last, follow, as_json))
+        asyncio.run(_tail(settings, services or SERVICES, last, follow, reader, as_json))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -50,6 +58,7 @@ def tail(
 @click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC).")
 @click.option("--until", type=click.DateTime(), help="Recorded before (UTC).")
 @LAST
+@AS
 @DATA_DIR
 @AS_JSON
 def search(
@@ -61,6 +70,7 @@ def search(
     since: datetime | None,
     until: datetime | None,
     last: int,
+    reader: str,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
@@ -73,17 +83,21 @@ def search(
         "since": since.replace(tzinfo=UTC) if since else None,
         "until": until.replace(tzinfo=UTC) if until else None,
     }
-    found = asyncio.run(_search(load(data_dir=data_dir), services or SERVICES, last, wanted))
+    settings = load(data_dir=data_dir)
+    found = asyncio.run(_search(settings, services or SERVICES, last, reader, wanted))
     if not found:
         raise NothingFound("no event matches all that was given")
     print_events(found, as_json)
 
 
 async def _search(
-    settings: Settings, services: Sequence[str], last: int, wanted: dict[str, Any]
+    settings: Settings, services: Sequence[str], last: int, reader: str, wanted: dict[str, Any]
 ) -> list[dict[str, Any]]:
     async with open_stores(settings, services) as stores:
-        return await _newest(stores, last, wanted)
+        found = await _newest(stores, last, wanted)
+    asked = {"services": list(services), "last": last, **wanted}
+    await record(settings, reader, seen("search", asked, found))
+    return found
 
 
 async def _newest(
@@ -100,17 +114,34 @@ async def _newest(
 
 
 async def _tail(
-    settings: Settings, services: Sequence[str], last: int, follow: bool, as_json: bool
+    settings: Settings,
+    services: Sequence[str],
+    last: int,
+    follow: bool,
+    reader: str,
+    as_json: bool,
 ) -> None:
+    asked = {"services": list(services), "last": last, "follow": follow}
     async with open_stores(settings, services) as stores:
         heads = {name: await store.head() for name, store in stores.items()}
-        print_events(await _newest(stores, last, {}), as_json)
+        newest = await _newest(stores, last, {})
+        await record(settings, reader, seen("tail", asked, newest))
+        print_events(newest, as_json)
         if follow:
-            async with asyncio.TaskGroup() as group:
-                for name, store in stores.items():
-                    group.create_task(_follow(name, store, heads[name], as_json))
+            followed = seen("tail", {**asked, "last": None, "after": heads})
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for name, store in stores.items():
+                        group.create_task(_follow(name, store, heads[name], followed, as_json))
+            finally:
+                # What came meanwhile; that it would be followed is recorded already.
+                await asyncio.shield(record(settings, reader, followed))
 
 
-async def _follow(name: str, store: EventStore, after: int, as_json: bool) -> None:
+async def _follow(
+    name: str, store: EventStore, after: int, followed: Reading, as_json: bool
+) -> None:
     async for page in store.tail(after):
-        print_events([described(name, event) for event in page], as_json)
+        events = [described(name, event) for event in page]
+        see(followed, events)
+        print_events(events, as_json)

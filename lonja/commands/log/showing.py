@@ -13,6 +13,7 @@ import orjson
 from eventstore import Recorded
 from eventstore.audit.as_of import History
 from lonja.commands.log.logs import NothingFound, described, redacted
+from lonja.commands.log.recorded import AS, record, seen
 from lonja.databases import running_server
 from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
@@ -25,10 +26,16 @@ from lonja.wiring import build_service
 @click.option(
     "--diff", nargs=2, type=click.IntRange(0), metavar="V1 V2", help="What differs between two."
 )
+@AS
 @DATA_DIR
 @AS_JSON
 def show(
-    stream: str, at: str | None, diff: tuple[int, int] | None, data_dir: Path | None, as_json: bool
+    stream: str,
+    at: str | None,
+    diff: tuple[int, int] | None,
+    reader: str,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """STREAM, such as an order's id: every event with its payload.
 
@@ -38,13 +45,17 @@ def show(
     """
     if at is not None and diff is not None:
         raise click.UsageError("give --at or --diff, not both")
-    service, events, history = asyncio.run(_stream(load(data_dir=data_dir), stream))
+    settings = load(data_dir=data_dir)
+    service, events, history = asyncio.run(_stream(settings, stream))
+    described_events = [described(service, event) for event in events]
+    asked = {"stream": stream, "at": at, "diff": diff}
+    asyncio.run(record(settings, reader, seen("show", asked, described_events)))
     if diff is not None:
         _print_differences(_known(history, stream), stream, events, diff, as_json)
     elif at is not None:
         _print_state(_known(history, stream), stream, _until(events, at), as_json)
     else:
-        _print_events([described(service, event) for event in events], as_json)
+        _print_events(described_events, as_json)
 
 
 async def _stream(

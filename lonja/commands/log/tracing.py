@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from lonja.commands.log.logs import EVENTS_MAX, NothingFound, open_stores
+from lonja.commands.log.recorded import AS, record, seen
 from lonja.output import AS_JSON, DATA_DIR, console, print_json
 from lonja.settings import SERVICES, Settings, load
 from lonja.trace import Traced, drawn, tree_of
@@ -16,11 +17,16 @@ from lonja.trace import Traced, drawn, tree_of
 
 @click.command()
 @click.argument("correlation")
+@AS
 @DATA_DIR
 @AS_JSON
-def trace(correlation: str, data_dir: Path | None, as_json: bool) -> None:
+def trace(correlation: str, reader: str, data_dir: Path | None, as_json: bool) -> None:
     """What one intent led to, over all services: a tree with times since its first event."""
-    root = tree_of(asyncio.run(_trace(load(data_dir=data_dir), correlation)))
+    settings = load(data_dir=data_dir)
+    events = asyncio.run(_trace(settings, correlation))
+    shown = map(asdict, events)
+    asyncio.run(record(settings, reader, seen("trace", {"correlation": correlation}, shown)))
+    root = tree_of(events)
     if root is None:
         raise NothingFound(f"no service has events with the correlation id {correlation!r}")
     if as_json:

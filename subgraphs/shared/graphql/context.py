@@ -12,6 +12,7 @@ from strawberry.dataloader import DataLoader
 from eventstore.event import Actor, Client, Metadata
 from subgraphs.shared.auth import ANONYMOUS, Caller
 from subgraphs.shared.ids import new_id
+from subgraphs.shared.reading import Reading
 
 if TYPE_CHECKING:
     from subgraphs.shared.operations import Operator
@@ -43,6 +44,7 @@ class RequestContext(Generic[R]):
     stale: dict[str, Any] | None = None
     operator: Operator | None = None
     refused: RefusedCommands | None = None
+    reading: Reading = field(default_factory=Reading)
     _loaders: dict[Hashable, Any] = field(default_factory=dict)
 
     def metadata(self, *, reason: str | None = None, on_behalf_of: str | None = None) -> Metadata:

@@ -8,6 +8,7 @@ import pytest
 
 from subgraphs.orders.order import line_id_of
 from subgraphs.shared.auth import Role
+from subgraphs.shared.events import AuditRead
 from subgraphs.shared.ids import derived_id
 from tests.subgraphs.orders.shop import (
     ANA,
@@ -348,6 +349,25 @@ async def test_history_is_asked_for_with_any_number_and_tells_no_token(database:
         changed = {change["path"]: change["after"] for change in found["all"]}
         assert changed["terms.total_minor"] == "1250"
         assert "tok_visa" not in found["late"]["state"] + str(changed)
+
+
+async def test_it_is_recorded_when_an_auditor_asks_how_an_order_stood(database: str) -> None:
+    async with orders(database) as shop:
+        await shop.sell("SILK", 1250)
+        order = await shop.placed(SILK=1)
+        query = """query ($id: ID!) { order(id: $id) { asOf(version: 1) { version }
+          diff(fromVersion: 0, toVersion: 1) { path } } }"""
+        auditor = {"user": derived_id("usr", "auditor"), "roles": [Role.AUDITOR]}
+        for who in (CUSTOMER, STAFF, auditor):
+            assert (await shop.it.data(query, {"id": order}, **who))["order"]["asOf"]
+        store = shop.it.service.store
+        (read,) = await store.read(0, limit=1000, types=[AuditRead.TYPE])
+        assert read.metadata.actor.id == auditor["user"]
+        assert [(asked.field, asked.of) for asked in read.event.asked] == [
+            ("asOf", order),
+            ("diff", order),
+        ]
+        assert read.event.persons == (ANA,)
 
 
 async def test_the_read_model_shows_what_the_streams_fold_to(database: str) -> None:

@@ -1,0 +1,130 @@
+"""Reading logs from the command line leaves a trace in the journal's log, or shows nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from eventstore import Actor, Append, EventStore, EventTypes, Metadata
+from lonja.cli import main
+from lonja.settings import SERVICES
+from subgraphs.orders.cart_events import CartCreated
+from subgraphs.shared.ids import new_id
+
+pytestmark = pytest.mark.slow
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Logs:
+    """Databases of all services; orders has one cart of one customer."""
+
+    def __init__(self, databases: dict[str, str]) -> None:
+        self.databases = databases
+        self.customer, self.cart = new_id("usr"), new_id("crt")
+        asyncio.run(self._write(databases["orders"]))
+
+    async def _write(self, conninfo: str) -> None:
+        created = CartCreated(self.cart, self.customer, self.customer, "EUR", AT)
+        async with EventStore(conninfo, EventTypes([CartCreated]), name="orders") as store:
+            await store.append(
+                Append(self.cart, [created]),
+                metadata=Metadata(
+                    actor=Actor("user", self.customer),
+                    command_id="cmd_1",
+                    correlation_id="cor_1",
+                    occurred_at=AT,
+                ),
+            )
+            (event,) = await store.read_stream(self.cart)
+            self.event_id = str(event.id)
+
+    def reads(self, *arguments: str) -> list[dict[str, Any]]:
+        """What `lonja log reads` lists, without what it adds itself."""
+        result = lonja("reads", "--service", "journal", *arguments, "--json")
+        assert result.exit_code == 0, result.output
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.fixture
+def logs(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logs:
+    databases = {service: new_database() for service in SERVICES}
+    monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps(databases))
+    monkeypatch.setenv("LONJA_DATA_DIR", str(tmp_path / "data"))
+    return Logs(databases)
+
+
+def lonja(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["log", *arguments])
+
+
+def test_each_way_to_read_is_recorded(logs: Logs, tmp_path: Path) -> None:
+    lonja("checkpoint")
+    commands = [
+        ("show", logs.cart),
+        ("show", logs.cart, "--at", "1"),
+        ("tail", "--service", "orders"),
+        ("search", "--actor", logs.customer),
+        ("trace", "cor_1"),
+        ("prove", logs.event_id),
+        ("export", "--service", "orders", "-o", str(tmp_path / "out")),
+    ]
+    for command in commands:
+        result = lonja(*command, "--as", "maria")
+        assert result.exit_code == 0, result.output
+    found = logs.reads("--by", "maria")
+    assert [row["asked"][0]["field"].removeprefix("lonja log ") for row in found] == [
+        *("show", "show", "tail", "search", "trace", "prove"),
+        *("export", "export"),  # that it begins, and whom it told of
+    ]
+    assert {row["reader"] for row in found} == {"maria"}
+    assert json.loads(found[1]["asked"][0]["arguments"]) == {"stream": logs.cart, "at": "1"}
+    told = [row for row in found if row["asked"][0]["field"] != "lonja log trace"]
+    assert [row["persons"] for row in told if row["events"]] == [[logs.customer]] * 6
+    assert found[-1]["events"] == 1
+
+
+def test_the_user_of_the_system_is_named_unless_another_is(logs: Logs) -> None:
+    lonja("show", logs.cart)
+    lonja("show", logs.cart, "--as", "joan")
+    assert [row["reader"] for row in logs.reads("--person", logs.customer)] == [
+        getpass.getuser(),
+        "joan",
+    ]
+    assert [row["reader"] for row in logs.reads("--by", "joan")] == ["joan"]
+    assert "joan" in lonja("reads", "--service", "journal").stdout
+    nobody = lonja("reads", "--service", "journal", "--person", new_id("usr"))
+    assert (nobody.exit_code, nobody.stdout) == (1, "")
+    looked = [row["asked"][0]["field"] for row in logs.reads()]
+    assert looked.count("lonja log reads") == 4, "looking at it is a read too"
+
+
+def test_what_finds_nothing_was_asked_all_the_same(logs: Logs) -> None:
+    assert lonja("search", "--service", "orders", "--actor", "usr_nobody").exit_code == 1
+    (row,) = logs.reads()
+    assert (row["events"], row["persons"]) == (0, [])
+    assert "usr_nobody" in row["asked"][0]["arguments"]
+
+
+def test_without_the_journals_database_nothing_is_shown(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    away = "host=/nowhere connect_timeout=1 dbname=x"
+    monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps({**logs.databases, "journal": away}))
+    for command in (
+        ("show", logs.cart),
+        ("tail", "--service", "orders"),
+        ("search", "--service", "orders"),
+        ("export", "--service", "orders", "-o", str(tmp_path / "out")),
+    ):
+        result = lonja(*command)
+        assert (result.exit_code, result.stdout) == (1, ""), command
+        assert "recorded in that of the journal, which failed" in result.stderr
+    assert not (tmp_path / "out").exists()
