@@ -59,6 +59,11 @@ def is_transient(error: BaseException) -> bool:
     return state.startswith(_TRANSIENT)
 
 
+def is_out_of_resources(error: BaseException) -> bool:
+    """Whether the server had no disk, memory or connection left: that never tells of an event."""
+    return (sqlstate(error) or "").startswith("53")
+
+
 def sqlstate(error: BaseException) -> str | None:
     """The code PostgreSQL gave the error; None if the error is not from there."""
     return error.diag.sqlstate if isinstance(error, psycopg.Error) else None
@@ -168,7 +173,8 @@ def write_carefully(
 ) -> list[str]:
     """Write one share event by event and park the keys of events that fail; return those keys.
 
-    Transient errors are raised for another try, unless `forgive` says that there were enough.
+    Transient errors are raised for another try, unless `forgive` says that there were enough; a
+    server without disk or memory is always waited for.
     """
     member = share.member
     projection, build_id = member.projection, member.build.id
@@ -210,7 +216,9 @@ def try_one(
         connection.execute("SET CONSTRAINTS ALL DEFERRED")
         connection.execute("RELEASE SAVEPOINT one")
     except Exception as error:
-        if is_transient(error) and (not forgive or connection.broken):
+        if is_transient(error) and (not forgive or is_out_of_resources(error)):
+            raise
+        if connection.broken:
             raise
         connection.execute("ROLLBACK TO SAVEPOINT one")
         connection.execute("RELEASE SAVEPOINT one")

@@ -21,6 +21,7 @@ from psycopg import sql
 from psycopg.rows import kwargs_row
 
 from projections.errors import TableTaken
+from projections.faults import fault_point
 from projections.projection import Projection
 
 Connection = psycopg.Connection[Any]
@@ -125,6 +126,7 @@ def changing(connection: Connection) -> Iterator[None]:
         connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", CHANGE_LOCK)
         yield
         connection.execute(sql.SQL("NOTIFY {}").format(sql.Identifier(CHANNEL)))
+        fault_point("catalogue.before_commit")
 
 
 def builds(

@@ -15,6 +15,7 @@ from projections import catalogue
 from projections.batch import (
     Connection,
     described,
+    is_out_of_resources,
     is_transient,
     write,
     write_by_sql,
@@ -161,6 +162,8 @@ class Driver:
                 if is_transient(error) and attempts <= TRANSIENT_ATTEMPTS_MAX:
                     time.sleep(0.02 * 2**attempts)
                     continue
+                if is_out_of_resources(error):
+                    raise
                 keys = write_carefully(self.connection, share, page.recorded_at, forgive=True)
                 member.parked.update(keys)
                 for key in keys:

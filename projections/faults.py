@@ -7,10 +7,12 @@ from collections.abc import Callable
 _armed: dict[str, Callable[[], None]] = {}
 
 POINTS = (
+    "catalogue.before_commit",
     "projections.before_commit",
     "projections.after_commit",
     "projections.adopting",
     "projections.releasing",
+    "redrive.before_commit",
     "reactors.before_react",
     "reactors.after_react",
     "reactors.before_checkpoint",

@@ -23,6 +23,7 @@ from projections.batch import (
     Connection,
     TooSlow,
     described,
+    is_out_of_resources,
     is_transient,
     sqlstate,
     write,
@@ -352,8 +353,7 @@ class Lane(threading.Thread):
         self._attempts += 1
         self._alone_until = time.monotonic() + COOL_DOWN_SECONDS
         enough = self._attempts > TRANSIENT_ATTEMPTS_MAX
-        resources = (sqlstate(error) or "").startswith("53")
-        if is_transient(error) and (resources or not enough):
+        if is_transient(error) and (is_out_of_resources(error) or not enough):
             log.warning("projections.retried", build=str(member), error=member.error)
             self._stopping.wait(min(RETRY_SECONDS_MAX, 0.02 * 2**self._attempts))
             return

@@ -18,6 +18,7 @@ from psycopg.rows import class_row
 from projections import catalogue
 from projections.batch import described, is_transient, roll_back, try_one
 from projections.errors import ReasonNeeded
+from projections.faults import fault_point
 from projections.log import Log
 from projections.member import Member
 
@@ -157,6 +158,7 @@ def redrive(connection: Connection, member: Member, key: str, source: Log) -> bo
                 "DELETE FROM projections.parked_keys WHERE build_id = %s AND key = %s",
                 (build_id, key),
             )
+        fault_point("redrive.before_commit")
         connection.execute("COMMIT")
     except Exception as failure:
         roll_back(connection)

@@ -11,11 +11,12 @@ import pytest
 
 from eventstore.event import Recorded
 from eventstore.store import EventStore
-from projections import Cursor, ProjectionRunner, ReadModels, catalogue
+from projections import Cursor, Operations, ProjectionRunner, ReadModels, catalogue
 from projections.batch import write
-from projections.faults import arm, disarm
+from projections.faults import POINTS, arm, disarm
 from projections.member import Member, share_of
 from projections.store_log import StoreLog
+from tests.projections import life
 from tests.projections.ledger import Balances, Totals, deposits, rows, run, store_many
 from tests.projections.ledger import Deposited as Paid
 from tests.projections.waiting import until
@@ -48,26 +49,43 @@ def assert_each_once(database: str, accounts: int, times: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("point", "passes"),
-    [
-        ("projections.adopting", 2),
-        ("projections.before_commit", 1),
-        ("projections.before_commit", 2),
-        ("projections.after_commit", 1),
-        ("projections.after_commit", 2),
-        ("projections.releasing", 1),
+    [(point, 1) for point in POINTS]
+    + [
+        *(("catalogue.before_commit", passes) for passes in (2, 3, 5)),
+        *(("projections.before_commit", 2), ("projections.after_commit", 3)),
+        *(("projections.adopting", 2), ("reactors.after_react", 5)),
     ],
 )
-async def test_killed_at_any_point_it_goes_on_where_it_was(
-    store: EventStore, database: str, point: str, passes: int
+async def test_killed_anywhere_it_goes_on_where_it_was(
+    database: str, point: str, passes: int
 ) -> None:
-    position = await deposits(store, accounts=2, times=150)
+    await life.begin(database)
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.projections.victim", database, point, str(passes))
+        *(sys.executable, "-m", "tests.projections.life", database, point, str(passes))
     )
     assert await process.wait() == 9
-    async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
-        assert await runner.wait_for(position, 5)
-    assert_each_once(database, 2, 150)
+    await life.live(database, mended=True)
+    each = 1 + 2 + 3 + 4
+    assert rows(database, "SELECT * FROM balances ORDER BY account") == [
+        {"account": f"acc_{n}", "owner": f"owner {n}", "balance_minor": balance, "deposits": times}
+        for n, balance, times in [(0, each + life.UNLUCKY + 5, 6), (1, each, 4), (2, each, 4)]
+    ]
+    assert rows(database, "SELECT deposits, amount_minor FROM totals") == [
+        {"deposits": 14, "amount_minor": 3 * each + life.UNLUCKY + 5}
+    ]
+    letters = rows(
+        database,
+        "SELECT stream, array_agg((payload ->> 'amount')::int ORDER BY position) AS sent"
+        " FROM eventstore.events WHERE type = 'letter.sent' GROUP BY stream ORDER BY stream",
+    )
+    assert [letter["sent"] for letter in letters] == [
+        *([1, 2, 3, 4, life.UNLUCKY, 5], [1, 2, 3, 4], [1, 2, 3, 4])
+    ]
+    noted = rows(database, "SELECT payload ->> 'text' AS text FROM eventstore.events"
+                           " WHERE type = 'account.noted' ORDER BY position")  # fmt: skip
+    assert [row["text"] for row in noted] == ["set", "fired"]
+    assert rows(database, "SELECT DISTINCT position - seen AS missing FROM projections.checkpoints"
+                ) == [{"missing": 0}]  # fmt: skip
 
 
 @pytest.mark.slow
@@ -197,7 +215,7 @@ async def test_a_disk_that_is_full_is_waited_for(store: EventStore, database: st
 
     def full() -> None:
         if next(fails, False):
-            raise psycopg.errors.DiskFull("could not extend file: No space left on device")
+            run_raising_disk_full(database)
 
     async with ProjectionRunner(store, [Balances(), Totals()]) as runner:
         arm("projections.before_commit", full)
@@ -206,3 +224,32 @@ async def test_a_disk_that_is_full_is_waited_for(store: EventStore, database: st
         assert await runner.wait_for(position, 10)
     assert_each_once(database, 2, 2)
     assert rows(database, "SELECT * FROM projections.parked_keys") == []
+
+
+@pytest.mark.slow
+async def test_a_rebuild_waits_for_a_full_disk_and_parks_nothing(
+    store: EventStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.drive.TRANSIENT_ATTEMPTS_MAX", 1)
+    fails = iter([True] * 5)
+
+    def full() -> None:
+        if next(fails, False):
+            run_raising_disk_full(database)
+
+    await deposits(store, accounts=2, times=2)
+    operations = Operations(store, [Balances()])
+    arm("projections.before_commit", full)
+    done = await operations.rebuild("balances", by=life.ANN)
+    assert not next(fails, False)
+    assert (done.build.parked_keys, done.build.seen) == (0, done.build.position)
+    assert (await operations.verify("balances")).equal
+
+
+def run_raising_disk_full(database: str) -> None:
+    """What the server says when it cannot extend a file."""
+    run(
+        database,
+        "DO $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device'"
+        " USING ERRCODE = 'disk_full'; END $$",
+    )
