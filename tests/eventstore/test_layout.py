@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from datetime import UTC, datetime
+from importlib.resources import files
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from eventstore import Append, Effect, EffectFailed, EventStore, InvalidAppend, Limits
-from eventstore.layout import Layout, UnknownLayout
+from eventstore.audit import verify
+from eventstore.layout import LAYOUT, Layout, UnknownLayout
+from eventstore.record import leaf, make_row, timestamp
+from eventstore.request import encode_metadata
 from eventstore.wire import Wire
-from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
+from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf, shelf_types
 
 SMALL = Limits(partition_events=20)
 
@@ -206,3 +212,66 @@ def test_an_error_in_a_pipeline_leaves_the_connection_usable(database: str) -> N
             with pytest.raises(psycopg.errors.DivisionByZero):
                 wire.run([(b"one", ()), (b"zero", ()), (b"one", ())])
             assert [result.ntuples for result in wire.run([(b"one", ())] * 3)] == [1, 1, 1]
+
+
+def make_first_layout(conninfo: str) -> None:
+    """A log as the first layout had it, with an event of `box_1`."""
+    layout = Layout("shelf", "eventstore")
+    at = datetime(2026, 11, 1, tzinfo=UTC)
+    row = make_row(
+        "box_1",
+        uuid4(),
+        "box.placed",
+        1,
+        (),
+        encode_metadata(metadata()),
+        b'{"grams":5,"label":"old"}',
+    )
+    with psycopg.connect(conninfo) as connection:
+        script = files("eventstore").joinpath("sql/layout.sql").read_text()
+        connection.execute(script.format(schema="eventstore").encode())
+        connection.execute(
+            "INSERT INTO eventstore.log (name, layout, position, recorded_at) "
+            "VALUES ('shelf', 1, 1, %s)",
+            [at],
+        )
+        connection.execute(layout.sql.partitions, [1, layout.partition_events])
+        connection.execute("INSERT INTO eventstore.streams VALUES ('box_1', 1, 1, 1)")
+        connection.execute(
+            "INSERT INTO eventstore.events (position, version, recorded_at, type_version, id, "
+            "stream, type, leaf, tags, metadata, payload) "
+            "VALUES (1, 1, %s, 1, %s, 'box_1', 'box.placed', %s, '{}', %s::json, %s::json)",
+            [
+                at,
+                UUID(bytes=row.id),
+                leaf(row, 1, 1, timestamp(at)),
+                row.metadata.decode(),
+                row.payload.decode(),
+            ],
+        )
+
+
+async def test_a_log_of_the_first_layout_is_brought_up_to_date(database: str) -> None:
+    make_first_layout(database)
+    async with open_shelf(database) as store, open_shelf(database) as other:
+        await store.append(Append("box_1", [BoxMoved("here")], 1), metadata=metadata())
+        await store.erase("usr_1", reason="asked to", metadata=metadata())
+        events = [recorded.event for recorded in await other.read_stream("box_1")]
+        assert events == [BoxPlaced("old", grams=5), BoxMoved("here")]
+    with psycopg.connect(database, autocommit=True) as connection:
+        row = connection.execute("SELECT layout, erasures FROM eventstore.log").fetchone()
+        assert row == (LAYOUT, 1)
+        assert verify(connection, store.layout, {}).intact
+
+
+async def test_a_step_that_fails_leaves_the_log_as_it_was(database: str) -> None:
+    make_first_layout(database)
+    with psycopg.connect(database) as connection:
+        connection.execute("CREATE TABLE eventstore.subject_keys ()")
+    with pytest.raises(psycopg.errors.DuplicateTable):
+        await EventStore(database, shelf_types(), name="shelf").open()
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT layout FROM eventstore.log").fetchone() == (1,)
+        connection.execute("DROP TABLE eventstore.subject_keys")
+    async with open_shelf(database) as store:
+        assert await store.head() == 1
