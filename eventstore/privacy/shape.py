@@ -54,11 +54,12 @@ def personal_shape(cls: type[Event]) -> PersonalShape | None:
             f"{cls.__name__} has personal fields {sorted(personal)} and the subject {cls.SUBJECT}: "
             "expected both, as in @event_type(..., subject='user_id')"
         )
+    for name in cls.__struct_encode_fields__:
+        if name <= MEMBER:
+            raise ValueError(f"{cls.__name__} stores a field as {name!r}: start it with a letter")
     subject = _subject(cls, info)
     stand_ins: dict[str, Any] = {}
     for name, kind in personal.items():
-        if name <= MEMBER:
-            raise ValueError(f"{cls.__name__} stores a field as {name!r}: start it with a letter")
         try:
             stand_ins[name] = stand_in(kind)
         except NoStandIn as error:

@@ -9,7 +9,6 @@ import click
 import msgspec
 
 from eventstore import EventTypes
-from eventstore.personal import personal_fields
 from lonja.commands.log.logs import SERVICE, NothingFound
 from lonja.output import AS_JSON, print_json, print_rows
 from lonja.settings import SERVICES
@@ -60,14 +59,14 @@ def described(services: Sequence[str]) -> dict[str, dict[str, Any]]:
 
 
 def _row(registry: EventTypes, kind: str) -> dict[str, Any]:
-    cls = registry.current(kind)
+    cls, shape = registry.current(kind), registry.personal(kind)
     return {
         "type": kind,
         "services": [],
         "versions": registry.versions(kind),
         "public": cls.PUBLIC,
         "subject": cls.SUBJECT,
-        "personal": personal_fields(cls),
+        "personal": sorted(shape.stand_ins) if shape is not None else [],
         "schema": registry.schema(kind),
     }
 

@@ -181,13 +181,14 @@ async def test_a_state_folded_during_an_erasure_is_not_kept(house: EventStore) -
     await arrive(house)
 
     async def meanwhile(*_: Any, **__: Any) -> Any:
+        house.read_stream = reading  # type: ignore[method-assign]
         events = await reading("sty_1")
         await erase(house)
+        await streams.load(Stay, "sty_2")
         return events
 
     reading, house.read_stream = house.read_stream, meanwhile  # type: ignore[method-assign]
     assert (await streams.load(Stay, "sty_1"))[0].name == "Zephyrine"
-    house.read_stream = reading  # type: ignore[method-assign]
     assert (await streams.load(Stay, "sty_1"))[0].name == "erased"
 
 
