@@ -20,12 +20,14 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import kwargs_row
 
-from projections.errors import TableTaken
+from projections.errors import TableTaken, UnknownLayout
 from projections.faults import fault_point
 from projections.projection import Projection
 
 Connection = psycopg.Connection[Any]
 
+LAYOUT = 2
+"""Of the tables that the engine keeps (projections/sql): the number of the last step."""
 CHANNEL = "projections"
 BUILD_LOCK_CLASS = 0x4C4A
 """First half of the advisory lock of a build; the second half is the build's id."""
@@ -109,13 +111,36 @@ def connect(conninfo: str, role: str, *, timeout_ms: int = 0) -> Connection:
 
 
 def install(connection: Connection) -> None:
-    """Create what the engine keeps; nothing happens to what is there."""
-    script = files("projections").joinpath("sql/catalogue.sql").read_text()
-    found = connection.execute("SELECT to_regclass('projections.timers')").fetchone()
-    if found is not None and found[0] is not None:
+    """Create what the engine keeps, or bring what an earlier release kept to the layout of this
+    one, step by step. Raises UnknownLayout for that of a later release.
+    """
+    if _layout(connection) == LAYOUT:
         return
     with changing(connection):
-        connection.execute(script)
+        found = _layout(connection)
+        if found > LAYOUT:
+            raise UnknownLayout(found, LAYOUT)
+        if found == 0:
+            _run(connection, "catalogue.sql")
+        for number in range(max(found, 1) + 1, LAYOUT + 1):
+            _run(connection, f"catalogue_{number}.sql")
+            connection.execute("UPDATE projections.layout SET number = %s", (number,))
+
+
+def _layout(connection: Connection) -> int:
+    """Which layout is there; 0 for none. The first did not say."""
+    names = connection.execute(
+        "SELECT relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE nspname = 'projections' AND relname IN ('timers', 'layout')"
+    ).fetchall()  # `to_regclass` may say what was true before others were waited for
+    if len(names) < 2:
+        return len(names)
+    row = connection.execute("SELECT number FROM projections.layout").fetchone()
+    return 1 if row is None else int(row[0])
+
+
+def _run(connection: Connection, name: str) -> None:
+    connection.execute(files("projections").joinpath("sql", name).read_text().encode())
 
 
 @contextmanager

@@ -54,6 +54,19 @@ class NotAProjection(ProjectionError):
         )
 
 
+class UnknownLayout(ProjectionError):
+    """What the engine keeps was laid out by a later release."""
+
+    code = "UNKNOWN_LAYOUT"
+
+    def __init__(self, found: int, known: int) -> None:
+        self.found, self.known = found, known
+        super().__init__(
+            f"the catalogue of projections has layout {found}, this release knows 1 to {known}: "
+            "run the release that made it, or a later one"
+        )
+
+
 class VersionBehind(ProjectionError):
     """The code declares a version lower than the one that is live."""
 

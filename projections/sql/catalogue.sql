@@ -1,4 +1,5 @@
--- What the engine keeps in a service's database. Every statement can run again.
+-- What the engine keeps in a service's database: layout 1, the first; later steps are in files of
+-- their own (catalogue_2.sql, …).
 
 CREATE SCHEMA IF NOT EXISTS projections;
 -- The live build of each projection, as views by plain table names.
