@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,12 +21,15 @@ from tests.support.services import built
 from tests.support.whole import shop_settings, whole_shop
 
 
-def invoke(settings: Settings, *arguments: str) -> Result:
-    environment = {
+def environment(settings: Settings) -> dict[str, str]:
+    return {
         "LONJA_DATA_DIR": str(settings.data_dir),
         "LONJA_DATABASE_URLS": json.dumps(settings.database_urls),
     }
-    return CliRunner().invoke(main, ["projections", *arguments], env=environment)
+
+
+def invoke(settings: Settings, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["projections", *arguments], env=environment(settings))
 
 
 async def command(settings: Settings, *arguments: str) -> Any:
@@ -68,6 +74,29 @@ async def test_every_read_model_is_rebuilt_equal_switched_and_rolled_back(
         assert await command(settings, "redrive") == {"asked": 0}
         trial = await command(settings, "rebuild", "users/users", "--dry-run")
         assert trial["schema"] == ""
+
+
+@pytest.mark.slow
+async def test_the_list_is_shown_again_until_ctrl_c(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    settings = shop_settings(tmp_path, new_database)
+    await command(settings, "rebuild", "users/users")
+    watching = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from lonja.cli import main; main()"),
+        *("projections", "list", "--watch", "--json"),
+        env=os.environ | environment(settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert watching.stdout is not None
+    seen = [json.loads(await watching.stdout.readline()) for _ in range(3)]
+    watching.send_signal(signal.SIGINT)
+    _, errors = await watching.communicate()
+    assert (watching.returncode, errors) == (0, b"")
+    assert [{row["rate"] for row in rows} for rows in seen] == [{None}, {0}, {0}]
+    states = {(row["projection"], row["build"]): row["state"] for row in seen[-1]}
+    assert (states["users", 1], states["users", 2]) == ("live", "ready")
 
 
 @pytest.mark.slow
