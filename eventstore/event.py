@@ -23,6 +23,9 @@ Personal = Annotated[T, msgspec.Meta(extra={"personal": True})]
 """A field that tells of a person, `email: Personal[str]`: what the log can be made to forget. The
 class says whose it is: `@event_type("user.registered", subject="user_id")`."""
 
+ERASED = "erased"
+"""What a personal text reads as once the person is forgotten."""
+
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
 
 
@@ -68,6 +71,10 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     kind: str
     id: str
     on_behalf_of: str | None = None
+
+
+NOBODY = "anonymous"
+"""The id of an actor who did not say who they are."""
 
 
 class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -135,6 +135,9 @@ async def forgotten_beside(service: AnyService, position: int) -> Beside:
                     return Beside.BEHIND
                 for reactor in reactors:
                     await _until_done(service, runner, reactor.name, position)
+                head = await service.store.head()  # reactors append, too
+                if not await service.runner.wait_for(head, BESIDE_SECONDS_MAX):
+                    return Beside.BEHIND
         except TimeoutError:
             return Beside.BEHIND
         parked = {stream.reactor for stream in await runner.parked()}

@@ -53,6 +53,24 @@ def internal_secret(settings: Settings) -> bytes:
     return kept
 
 
+def address_key(settings: Settings) -> bytes:
+    """What the streams of e-mail addresses are named with: without it nobody signs in.
+
+    Raises BadSecret.
+    """
+    path = keys_dir(settings) / "addresses.key"
+    try:
+        key = bytes.fromhex(_kept(path, secrets.token_hex(SECRET_BYTES)))
+    except ValueError:
+        key = b""
+    if len(key) != SECRET_BYTES:
+        raise BadSecret(
+            f"{path} is no key of e-mail addresses: expected {2 * SECRET_BYTES} hexadecimal "
+            "digits. Restore it from a backup: with another one nobody is found by their address"
+        )
+    return key
+
+
 def seal_key(settings: Settings) -> Ed25519PrivateKey:
     """What the logs' seals are signed with, of this installation. Raises BadSecret."""
     path = keys_dir(settings) / "seal.key"

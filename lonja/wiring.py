@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from eventstore import EventTypes, Feed, HttpFeed
 from lonja.errors import BadSettings, SupergraphBroken
-from lonja.keys import SECRET_BYTES, internal_secret, keys_dir, master_keyring
+from lonja.keys import SECRET_BYTES, address_key, internal_secret, keys_dir, master_keyring
 from lonja.sealing import LogSealer
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
@@ -79,6 +79,7 @@ def service_settings(name: str, settings: Settings) -> dict[str, Any]:
             return {
                 **settings.users.plain(),
                 "signing_key_file": keys_dir(settings) / "tokens.json",
+                "address_key": address_key(settings),
             }
         case "payments":
             return settings.payments.plain()
@@ -111,6 +112,8 @@ async def all_services(
     public.update((name, service.feed) for name, service in services.items())
     full.update((name, service.full_feed) for name, service in services.items())
     async with AsyncExitStack() as stack:
+        for service in services.values():  # the first one already reads the feeds of the last
+            await stack.enter_async_context(service.store)
         for service in services.values():
             await stack.enter_async_context(service)
         await _hear_each_other(services)

@@ -17,7 +17,7 @@ from eventstore.errors import (
     NoKeyring,
     SealedDataCorrupt,
 )
-from eventstore.event import Client, Event, Metadata
+from eventstore.event import ERASED, NOBODY, Client, Event, Metadata
 from eventstore.layout import Layout
 from eventstore.privacy.erasure import SUBJECT_BYTES_MAX
 from eventstore.privacy.keyring import Keyring
@@ -33,7 +33,6 @@ from eventstore.privacy.sealing import (
     split,
     stored,
 )
-from eventstore.privacy.shape import ERASED
 from eventstore.privacy.subject_keys import Connection, Keys, SubjectKeys
 from eventstore.types import EventTypes
 
@@ -267,10 +266,15 @@ def subject_of(event: Event) -> str:
 
 
 def client_subject(metadata: Metadata, subjects: Sequence[str]) -> str | None:
-    """Whom the client of an append tells of: the person who acts, else whom its events are of."""
-    if metadata.actor.kind in _PERSONS:
-        return metadata.actor.id
-    return subjects[0] if subjects else None
+    """Whom the client of an append tells of: the person who acts; of somebody unknown, and of what
+    is no person, whom they act for or whom its events are of.
+    """
+    actor = metadata.actor
+    if actor.kind not in _PERSONS:
+        return subjects[0] if subjects else None
+    if actor.id != NOBODY:
+        return actor.id
+    return actor.on_behalf_of or (subjects[0] if subjects else actor.id)
 
 
 def _client_place(metadata: Metadata, subject: str) -> str:

@@ -9,12 +9,10 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from eventstore.event import Event
+from eventstore.event import ERASED, Event
 
 MEMBER = "$personal"
 """The member of a stored payload that holds the personal ones, sealed. It sorts before them all."""
-ERASED = "erased"
-"""What the text of a forgotten person reads as."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Settings, all optional:
     low_stock_at                units available at which stock counts as low (5)
     timer_poll_seconds          how often reservations that are over are looked for (0.5)
 
-Feeds it listens to: orders, products, shipping.
+Feeds it listens to: orders, products, shipping, users.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from subgraphs.inventory.schema import InventoryResources
 from subgraphs.inventory.turns import Turns
 from subgraphs.inventory.warehouses import WarehouseHandlers
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import READ_WAIT_SECONDS_MAX, Service, ServiceContext
 
 LOW_STOCK_AT = 5
@@ -91,6 +92,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
             Dispatches(reserving, clock),
             CopyOrders(store, clock),
             CopyVariants(store, clock),
+            Forgetting(store, clock),
         ],
         background=[
             TimerRunner(

@@ -256,7 +256,7 @@ class StockHandlers:
                 except WrongExpectedVersion:
                     continue
                 except IdempotencyKeyReused as error:
-                    raise KeyReused(error.key.partition(":")[2]) from error
+                    raise KeyReused from error
                 if appended.replayed:
                     return await self._repeated(appended)
                 main = next(iter(decided.decision))
@@ -271,7 +271,7 @@ class StockHandlers:
         try:
             appended = await self._store.replayed(idempotency)
         except IdempotencyKeyReused as error:
-            raise KeyReused(error.key.partition(":")[2]) from error
+            raise KeyReused from error
         return None if appended is None else await self._repeated(appended)
 
     async def _repeated(self, appended: Appended) -> StockDone:

@@ -15,6 +15,7 @@ from subgraphs.journal.queries import SCHEMA
 from subgraphs.journal.reads import TABLES as READ_TABLES
 from subgraphs.journal.reads import JournalReads
 from subgraphs.journal.schema import JournalResources
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 
 
@@ -31,6 +32,7 @@ def build(context: ServiceContext) -> Service[JournalResources]:
         reads=reads,
         schema=SCHEMA,
         resources=JournalResources(JournalReads(reads), follower, store),
+        reactors=[Forgetting(store, context.clock)],
         background=[follower],
         tables=TABLES + READ_TABLES,
     )

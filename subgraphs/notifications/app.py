@@ -19,19 +19,20 @@ from eventstore.audit.as_of import History
 from projections import ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
 from subgraphs.notifications.delivery import Delivery
-from subgraphs.notifications.domain import Notification
+from subgraphs.notifications.domain import Notification, Recipient
 from subgraphs.notifications.events import EVENTS
+from subgraphs.notifications.forgetting import RecallMails
 from subgraphs.notifications.post import Poster
-from subgraphs.notifications.reactions import TABLES, OrderNews, Recipients
+from subgraphs.notifications.reactions import OrderNews, Recipients
 from subgraphs.notifications.read_models import NotificationReads, Notifications, Webhooks
 from subgraphs.notifications.roots import SCHEMA
 from subgraphs.notifications.schema import NotificationsResources
 from subgraphs.notifications.transport import MailboxTransport, SmtpTransport, Transport
 from subgraphs.notifications.webhook import Webhook, WebhookDelivery
-from subgraphs.notifications.webhook_delivery import STEP, WebhookNews, WebhookPost
-from subgraphs.notifications.webhook_delivery import TABLES as WEBHOOK_TABLES
+from subgraphs.notifications.webhook_delivery import STEP, TABLES, WebhookNews, WebhookPost
 from subgraphs.notifications.webhook_events import WEBHOOK_EVENTS
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 
 
@@ -40,11 +41,11 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
     store = context.event_store([*EVENTS, *WEBHOOK_EVENTS])
     streams, reads = Streams(store), ReadModels(context.conninfo)
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
+    mails = transport(context.settings)
     delivery = Delivery(
         store,
         streams,
-        reads,
-        transport(context.settings),
+        mails,
         sender=context.settings.get("sender") or "shop@lonja.example",
         clock=context.clock,
     )
@@ -54,20 +55,27 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
     async def fire(timer: Timer) -> None:
         await (posts if timer.step == STEP else delivery).fire(timer)
 
-    return Service(
+    async def shown(position: int, seconds: float) -> bool:
+        return await service.runner.wait_for(position, timeout_seconds=seconds)
+
+    notification_reads = NotificationReads(reads)
+    service = Service(
         context,
         store=store,
         reads=reads,
         schema=SCHEMA,
-        resources=NotificationsResources(commands, streams, NotificationReads(reads), insecure),
+        resources=NotificationsResources(commands, streams, notification_reads, insecure),
         projections=[Notifications(), Webhooks()],
         histories={
             "ntf": History(Notification),
+            "rcp": History(Recipient),
             "whk": History(Webhook),
             "whd": History(WebhookDelivery),
         },
         reactors=[
-            Recipients(store),
+            Recipients(store, streams, context.clock),
+            Forgetting(store, context.clock),
+            RecallMails(notification_reads, mails, shown),
             OrderNews(store, streams, context.clock),
             WebhookNews(store, reads, context.clock),
         ],
@@ -79,8 +87,9 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
                 poll_seconds=context.settings.get("timer_poll_seconds", POLL_SECONDS),
             )
         ],
-        tables=TABLES + WEBHOOK_TABLES,
+        tables=TABLES,
     )
+    return service
 
 
 def transport(settings: Mapping[str, Any]) -> Transport:

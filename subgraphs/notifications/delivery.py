@@ -7,8 +7,8 @@ from datetime import datetime
 
 from eventstore import Effect, EventStore, Streams
 from eventstore.event import Actor, Event, Metadata
-from projections import ReadModels, Timer, Timers
-from subgraphs.notifications.domain import Notification, Recipient
+from projections import Timer, Timers
+from subgraphs.notifications.domain import Notification, Recipient, recipient_of
 from subgraphs.notifications.events import AttemptFailed, NotificationQueued, NotificationRequeued
 from subgraphs.notifications.render import mail
 from subgraphs.notifications.transport import AddressRefused, DeliveryFailed, Transport
@@ -53,13 +53,12 @@ class Delivery:
         self,
         store: EventStore,
         streams: Streams,
-        reads: ReadModels,
         transport: Transport,
         *,
         sender: str,
         clock: Callable[[], datetime],
     ) -> None:
-        self._store, self._streams, self._reads = store, streams, reads
+        self._store, self._streams = store, streams
         self._transport, self._sender, self._clock = transport, sender, clock
 
     async def fire(self, timer: Timer) -> None:
@@ -74,13 +73,15 @@ class Delivery:
         ):
             return
         recipient = await self._recipient(notification.queued.user_id)
-        if not recipient.wants_mail:
+        if recipient.erased or not recipient.wants_mail:
             reason = "the user has asked to be forgotten"
             await self._decide(notification, lambda current: current.suppress(reason))
             return
         message = mail(notification, recipient, self._sender)
         try:
             await self._transport.deliver(f"{notification.id}.{notification.round}", message)
+            if (await self._recipient(notification.queued.user_id)).erased:
+                await self._transport.recall(notification.id)
         except AddressRefused as refused:
             reason = refused.reason[:500]
             await self._decide(notification, lambda current: current.bounce(reason))
@@ -91,12 +92,10 @@ class Delivery:
             await self._decide(notification, lambda current: current.deliver(self._clock()))
 
     async def _recipient(self, user_id: str) -> Recipient:
-        row = await self._reads.fetch_one(
-            "SELECT email, name, wants_mail FROM public.recipients WHERE user_id = %s", (user_id,)
-        )
-        if row is None:
+        recipient, _ = await self._streams.load(Recipient, recipient_of(user_id))
+        if not recipient.known:
             raise RecipientUnknown(user_id)
-        return Recipient(user_id, row["email"], row["name"], row["wants_mail"])
+        return recipient
 
     async def _decide(
         self, notification: Notification, decide: Callable[[Notification], list[Event]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from eventstore.event import Event
+from eventstore.event import ERASED, Event
 from subgraphs.notifications.events import (
     AttemptFailed,
     NotificationBounced,
@@ -16,6 +16,9 @@ from subgraphs.notifications.events import (
     NotificationRequeued,
     NotificationSent,
     NotificationSuppressed,
+    RecipientRegistered,
+    RecipientRenamed,
+    RecipientSilenced,
 )
 from subgraphs.shared.errors import NotFound, Refusal
 
@@ -109,7 +112,9 @@ class Notification:
         if attempt >= ATTEMPTS_MAX:
             return [NotificationFailed(self.id, queued.user_id, attempt, reason)]
         pause = min(RETRY_SECONDS_MAX, RETRY_SECONDS_FIRST * 2 ** (attempt - 1))
-        return [AttemptFailed(self.id, attempt, reason, now + timedelta(seconds=pause))]
+        return [
+            AttemptFailed(self.id, attempt, reason, now + timedelta(seconds=pause), queued.user_id)
+        ]
 
     def bounce(self, reason: str) -> list[Event]:
         """Decide, after the transport refused the address for good."""
@@ -163,9 +168,56 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """Whom mail goes to."""
+    """Whom mail goes to: state folded from one recipient's stream. Of somebody who is not known,
+    the e-mail address is empty; of somebody who was erased it is ERASED.
+    """
 
-    user_id: str
-    email: str
+    id: str
+    email: str = ""
     name: str | None = None
     wants_mail: bool = True
+
+    @classmethod
+    def initial(cls, stream: str) -> Recipient:
+        """Not known yet."""
+        return cls(stream)
+
+    @property
+    def known(self) -> bool:
+        """Whether the registration was heard of."""
+        return self.email != ""
+
+    @property
+    def erased(self) -> bool:
+        """Whether nothing is known of them any more."""
+        return self.email == ERASED
+
+    def register(self, user_id: str, email: str, name: str | None) -> list[Event]:
+        """Decide. Known already is nothing to do."""
+        return [] if self.known else [RecipientRegistered(user_id, email, name)]
+
+    def rename(self, user_id: str, name: str | None) -> list[Event]:
+        """Decide. Nothing to do for who is not known, or is called so."""
+        same = not self.known or name == self.name
+        return [] if same else [RecipientRenamed(user_id, name)]
+
+    def silence(self, user_id: str) -> list[Event]:
+        """Decide. Nothing to do for who is not known, or gets no mail."""
+        return [RecipientSilenced(user_id)] if self.known and self.wants_mail else []
+
+    def evolve(self, event: Event) -> Recipient:
+        """Fold. Never refuses: the event already happened."""
+        match event:
+            case RecipientRegistered():
+                return replace(self, email=event.email, name=event.name)
+            case RecipientRenamed():
+                return replace(self, name=event.name)
+            case RecipientSilenced():
+                return replace(self, wants_mail=False)
+            case _:
+                return self
+
+
+def recipient_of(user_id: str) -> str:
+    """The stream of a user as a recipient."""
+    return f"rcp_{user_id.partition('_')[2]}"

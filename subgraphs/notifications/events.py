@@ -1,10 +1,35 @@
-"""What happens to notifications. They name the user, never the address: that is looked up late."""
+"""What happens to notifications, and to those who get them.
+
+Notifications name the user, never the address: that is looked up late, in the recipient's stream.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
+
+
+@event_type("recipient.registered", public=False, subject="user_id")
+class RecipientRegistered(Event, frozen=True):
+    """Somebody to write to, as the users service told: stream `rcp_…`, one for each user."""
+
+    user_id: str
+    email: Personal[str]
+    name: Personal[str | None]
+
+
+@event_type("recipient.renamed", public=False, subject="user_id")
+class RecipientRenamed(Event, frozen=True):
+    user_id: str
+    name: Personal[str | None]
+
+
+@event_type("recipient.silenced", public=False)
+class RecipientSilenced(Event, frozen=True):
+    """They asked to be forgotten: no more mail."""
+
+    user_id: str
 
 
 @event_type("notification.queued")
@@ -29,14 +54,15 @@ class NotificationRequeued(Event, frozen=True):
     requested_by: str
 
 
-@event_type("notification.attempt_failed", public=False)
+@event_type("notification.attempt_failed", public=False, subject="user_id")
 class AttemptFailed(Event, frozen=True):
     """Not delivered this time; tried again at `retry_at`."""
 
     notification_id: str
     attempt: int
-    reason: str
+    reason: Personal[str]
     retry_at: datetime
+    user_id: str = ""
 
 
 @event_type("notification.sent")
@@ -49,23 +75,23 @@ class NotificationSent(Event, frozen=True):
     at: datetime
 
 
-@event_type("notification.bounced")
+@event_type("notification.bounced", subject="user_id")
 class NotificationBounced(Event, frozen=True):
     """The address does not take it, and never will."""
 
     notification_id: str
     user_id: str
-    reason: str
+    reason: Personal[str]
 
 
-@event_type("notification.failed")
+@event_type("notification.failed", subject="user_id")
 class NotificationFailed(Event, frozen=True):
     """Given up after too many attempts."""
 
     notification_id: str
     user_id: str
     attempts: int
-    reason: str
+    reason: Personal[str]
 
 
 @event_type("notification.suppressed")
@@ -78,6 +104,9 @@ class NotificationSuppressed(Event, frozen=True):
 
 
 EVENTS = (
+    RecipientRegistered,
+    RecipientRenamed,
+    RecipientSilenced,
     NotificationQueued,
     NotificationRequeued,
     AttemptFailed,

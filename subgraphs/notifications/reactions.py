@@ -8,23 +8,13 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from eventstore import Effect, EventStore, Streams
-from eventstore.event import Actor
+from eventstore import ErasedSubject, EventStore, Streams
+from eventstore.event import Actor, Event
 from projections import Message, Reactor
 from subgraphs.notifications.delivery import delivery_timers
-from subgraphs.notifications.domain import Channel, Notification
+from subgraphs.notifications.domain import Channel, Notification, Recipient, recipient_of
 from subgraphs.shared.ids import derived_id
 from subgraphs.shared.money import Money
-
-TABLES = """
-CREATE TABLE IF NOT EXISTS public.recipients (
-    user_id text PRIMARY KEY,
-    email text NOT NULL,
-    name text,
-    wants_mail boolean NOT NULL
-);
-"""
-"""Addresses, as far as mail needs them. A copy, kept by reactions: forgetting must reach it."""
 
 
 class UserRegistered(msgspec.Struct):
@@ -55,46 +45,41 @@ class OrderEnded(msgspec.Struct):
 
 
 class Recipients(Reactor):
-    """Keeps the addresses."""
+    """Keeps the addresses, as events of this service's own log: so they can be forgotten."""
 
-    name, source = "notifications.recipients", "users"
+    name, source = "notifications.known_recipients", "users"
     reads: ClassVar[Mapping[str, type[msgspec.Struct]]] = {
         "user.registered": UserRegistered,
         "user.profile_changed": ProfileChanged,
         "user.erasure_requested": ErasureRequested,
     }
 
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
+    def __init__(self, store: EventStore, streams: Streams, clock: Callable[[], datetime]) -> None:
+        self._store, self._streams, self._clock = store, streams, clock
 
     async def react(self, message: Message) -> None:
-        """Write the row; the inbox entry is in the same transaction."""
-        await self._store.append(
-            [],
-            metadata=message.caused(Actor("service", self._store.name)),
-            idempotency=message.idempotency,
-            effects=[_recipient(message.data)],
-        )
+        """What was told, once. Of somebody who was erased meanwhile nothing is kept."""
+        said = message.data
+        try:
+            await self._streams.execute(
+                Recipient,
+                recipient_of(said.user_id),
+                lambda recipient: _told(recipient, said),
+                metadata=message.caused(Actor("service", self._store.name), at=self._clock()),
+                idempotency=message.idempotency,
+            )
+        except ErasedSubject:
+            return
 
 
-def _recipient(data: Any) -> Effect:
-    match data:
+def _told(recipient: Recipient, said: Any) -> list[Event]:
+    match said:
         case UserRegistered():
-            return Effect(
-                "INSERT INTO public.recipients VALUES (%s, %s, %s, true)"
-                " ON CONFLICT (user_id) DO NOTHING",
-                (data.user_id, data.email, data.display_name),
-            )
+            return recipient.register(said.user_id, said.email, said.display_name)
         case ProfileChanged():
-            return Effect(
-                "UPDATE public.recipients SET name = %s WHERE user_id = %s",
-                (data.display_name, data.user_id),
-            )
+            return recipient.rename(said.user_id, said.display_name)
         case _:
-            return Effect(
-                "UPDATE public.recipients SET wants_mail = false WHERE user_id = %s",
-                (data.user_id,),
-            )
+            return recipient.silence(said.user_id)
 
 
 TOLD = {
@@ -133,7 +118,7 @@ class OrderNews(Reactor):
                 user_id=order.customer_id,
                 order_id=order.order_id,
                 caused_by=str(message.id),
-                values=_values(order),
+                values=_values(message.type, order),
                 now=now,
             ),
             metadata=message.caused(Actor("service", self._store.name), at=now),
@@ -142,9 +127,9 @@ class OrderNews(Reactor):
         )
 
 
-def _values(order: OrderEnded) -> dict[str, str]:
+def _values(type_: str, order: OrderEnded) -> dict[str, str]:
     minor = order.total_minor if order.total_minor is not None else order.captured_minor
     values = {"number": order.number, "total": str(Money(minor or 0, order.currency))}
-    if order.reason is not None:
-        values["reason"] = order.reason
+    if order.reason is not None and type_ == "order.rejected":
+        values["reason"] = order.reason  # a code, where a cancellation has a customer's words
     return values

@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from eventstore.event import Recorded
+from eventstore import SubjectErased
+from eventstore.event import ERASED, Recorded
 from projections import Cursor, Projection, ReadModels
 from subgraphs.notifications.events import (
     AttemptFailed,
@@ -34,9 +35,11 @@ Row = Mapping[str, Any]
 
 
 class Notifications(Projection):
-    """One row per notification."""
+    """One row per notification. An erasure leaves what events that are read after it would: so it
+    does not matter which comes first, and streams stay independent.
+    """
 
-    name, version = "notifications", 1
+    name, version = "notifications", 2
     handles = (
         NotificationQueued,
         NotificationRequeued,
@@ -45,6 +48,7 @@ class Notifications(Projection):
         NotificationBounced,
         NotificationFailed,
         NotificationSuppressed,
+        SubjectErased,
     )
     parallel = True
     tables = """
@@ -117,6 +121,12 @@ class Notifications(Projection):
                 )
             case NotificationSuppressed():
                 _set(cursor, recorded, "state = 'SUPPRESSED', reason = %s", event.reason)
+            case SubjectErased():  # what mail servers say names addresses
+                cursor.execute(
+                    "UPDATE notifications SET reason = %s"
+                    " WHERE user_id = %s AND reason IS NOT NULL AND state <> 'SUPPRESSED'",
+                    (ERASED, event.subject),
+                )
 
 
 def _set(cursor: Cursor, recorded: Recorded[Any], assignments: str, *values: Any) -> None:
@@ -213,6 +223,13 @@ class NotificationReads:
         for row in rows:
             found.setdefault(row["user_id"], []).append(row)
         return found
+
+    async def mails_of(self, user_id: str) -> list[str]:
+        """Ids of the mails to a user."""
+        rows = await self._reads.fetch(
+            "SELECT id FROM notifications WHERE user_id = %s AND channel = 'EMAIL'", (user_id,)
+        )
+        return [row["id"] for row in rows]
 
     async def totals(self) -> Sequence[Row]:
         """How many notifications there are of each template, channel and state."""

@@ -42,6 +42,10 @@ class Transport(Protocol):
         """Raises DeliveryFailed, AddressRefused."""
         ...
 
+    async def recall(self, notification_id: str) -> None:
+        """Take back every mail of a notification, as far as that is in our hands."""
+        ...
+
 
 class SmtpTransport:
     """Hands mail to a server, over a connection a mail, a few at a time."""
@@ -81,11 +85,15 @@ class SmtpTransport:
         except (aiosmtplib.SMTPException, OSError) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
 
+    async def recall(self, notification_id: str) -> None:
+        """Nothing: what a server took is not ours any more."""
+
 
 class MailboxTransport:
     """Puts mail into a Maildir folder, for machines without a mail server.
 
-    A mail delivered again takes the place of itself: its file is named after it.
+    A mail delivered again takes the place of itself: its file is named after it, and keeps that
+    beginning whatever flags a reader adds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -104,3 +112,12 @@ class MailboxTransport:
         written = self._folder / "tmp" / name
         written.write_bytes(message.as_bytes(policy=SMTP))
         os.replace(written, self._folder / "new" / name)
+
+    async def recall(self, notification_id: str) -> None:
+        """Remove the files, read or not, in a thread. Raises OSError."""
+        await asyncio.to_thread(self._remove, notification_id)
+
+    def _remove(self, notification_id: str) -> None:
+        for part in ("tmp", "new", "cur"):
+            for written in (self._folder / part).glob(f"{notification_id}.*"):
+                written.unlink(missing_ok=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import ClassVar
 
 import msgspec
 
-from eventstore import NO_STREAM, Append, Effect, EventStore, Streams
-from eventstore.event import Actor, Event, Metadata
+from eventstore import NO_STREAM, Append, Effect, ErasedSubject, EventStore, Streams
+from eventstore.event import ERASED, Actor, Event, Metadata
 from projections import Message, Reactor, ReadModels, Timer, Timers
 from subgraphs.notifications.post import Poster, PostFailed
 from subgraphs.notifications.webhook import EVENT_TYPES, Webhook, WebhookDelivery, signature
@@ -69,10 +70,13 @@ class WebhookNews(Reactor):
                 str(message.id),
                 message.type,
                 body,
+                message.data.customer_id,
             )
             for row in rows
         ]
-        if queued:
+        if not queued:
+            return
+        with suppress(ErasedSubject):  # nothing more is told of them
             await self._store.append(
                 [Append(event.delivery_id, [event], NO_STREAM) for event in queued],
                 metadata=message.caused(Actor("service", self._store.name), at=now),
@@ -103,8 +107,9 @@ class WebhookPost:
             return
         webhook, _ = await self._streams.load(Webhook, queued.webhook_id)
         now = self._clock()
-        if webhook.disabled is not None:
-            await self._decide(timer, lambda d: d.fail("it is disabled", now, for_good=True))
+        if webhook.disabled is not None or queued.body == ERASED:
+            why = "the customer was erased" if queued.body == ERASED else "it is disabled"
+            await self._decide(timer, lambda d: d.fail(why, now, for_good=True))
             return
         try:
             status = await self._send(webhook, queued, now)

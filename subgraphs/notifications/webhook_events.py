@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 
 
 @event_type("webhook.created", public=False)
@@ -24,15 +24,17 @@ class WebhookDisabled(Event, frozen=True):
     reason: str
 
 
-@event_type("webhook.delivery_queued", public=False)
+@event_type("webhook.delivery_queued", public=False, subject="customer_id")
 class WebhookDeliveryQueued(Event, frozen=True):
-    """`body` is what is sent, byte for byte, at every attempt."""
+    """`body` is what is sent, byte for byte, at every attempt. It tells of an order of the
+    customer."""
 
     delivery_id: str
     webhook_id: str
     event_id: str
     event_type: str
-    body: str
+    body: Personal[str]
+    customer_id: str = ""
 
 
 @event_type("webhook.delivered", public=False)

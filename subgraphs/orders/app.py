@@ -45,6 +45,7 @@ from subgraphs.orders.reads import OrderReads
 from subgraphs.orders.schema import SCHEMA
 from subgraphs.orders.schema_common import OrdersResources
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 
 CART_TTL_SECONDS = 30 * 24 * 3600
@@ -53,7 +54,7 @@ CART_TTL_SECONDS = 30 * 24 * 3600
 def build(context: ServiceContext) -> Service[OrdersResources]:
     """Build the service; nothing is opened before it starts.
 
-    It follows the feeds of products, inventory, payments and shipping.
+    It follows the feeds of products, inventory, payments, shipping and users.
     """
     settings, clock = context.settings, context.clock
     store = context.event_store(ALL)
@@ -73,6 +74,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
         ShippingAnswers(process, clock),
         CatalogueCopy(store, clock),
         RatesCopy(store, clock),
+        Forgetting(store, clock),
     ]
     service = Service(
         context,

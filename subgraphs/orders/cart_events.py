@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 from subgraphs.orders.parts import Destination
 
 
@@ -46,10 +46,10 @@ class CartLineRemoved(Event, frozen=True):
     variant_id: str
 
 
-@event_type("cart.destination_set", public=False)
+@event_type("cart.destination_set", public=False, subject="customer_id")
 class CartDestinationSet(Event, frozen=True):
     cart_id: str
-    destination: Destination
+    destination: Personal[Destination]
     customer_id: str = ""
 
 

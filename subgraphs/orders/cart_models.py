@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from eventstore import Recorded
+from eventstore import Recorded, SubjectErased
 from projections import Cursor, Projection
 from projections.bulk import insert
 from subgraphs.orders.cart_events import (
@@ -25,7 +25,7 @@ from subgraphs.orders.cart_events import (
 class Carts(Projection):
     """One row a cart, one a line. `rank` is the version in which the line was first set."""
 
-    name, version = "carts", 1
+    name, version = "carts", 2
     handles = (
         CartCreated,
         CartLineSet,
@@ -33,6 +33,7 @@ class Carts(Projection):
         CartDestinationSet,
         CartOrdered,
         CartExpired,
+        SubjectErased,
     )
     tables = """
         CREATE TABLE carts (
@@ -65,13 +66,15 @@ class Carts(Projection):
         self.fold([recorded], cursor)
 
     def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
-        """New carts, what changed of carts, lines that are gone and lines that are set."""
+        """New carts, what changed of carts, lines that are gone and lines that are set; then who
+        was erased, of whom nothing comes afterwards.
+        """
         created = [r for r in batch if isinstance(r.event, CartCreated)]
         changes: dict[str, _Change] = {}
         lines: dict[tuple[str, str], _Line] = {}
         for recorded in batch:
             event = recorded.event
-            if isinstance(event, CartCreated):
+            if isinstance(event, CartCreated | SubjectErased):
                 continue
             changes.setdefault(event.cart_id, _Change()).of(event, recorded.version)
             if isinstance(event, CartLineSet | CartLineRemoved):
@@ -81,6 +84,7 @@ class Carts(Projection):
         _update(cursor, changes)
         _delete_lines(cursor, [key for key, line in lines.items() if line.removed])
         _upsert_lines(cursor, [line for line in lines.values() if line.event is not None])
+        _forget(cursor, [r.event.subject for r in batch if isinstance(r.event, SubjectErased)])
 
 
 @dataclass(slots=True)
@@ -190,6 +194,13 @@ def _upsert_lines(cursor: Cursor, lines: Sequence[_Line]) -> None:
         columns = [[getattr(line.event, name) for line in lines] for name in _LINE_FIELDS]
         ranks = [line.rank for line in lines]
         cursor.execute(_UPSERT_LINES.encode(), [ranks, *columns], prepare=True)
+
+
+def _forget(cursor: Cursor, customers: Sequence[str]) -> None:
+    if customers:
+        cursor.execute(
+            "UPDATE carts SET destination = NULL WHERE customer_id = ANY(%s)", [list(customers)]
+        )
 
 
 class RefusedLines(Projection):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 from subgraphs.orders.parts import Destination, PlacedDiscount, PlacedLine, SentLine, Shortage
 
 
-@event_type("order.placed")
+@event_type("order.placed", subject="customer_id")
 class OrderPlaced(Event, frozen=True):
     """The customer agreed to this total. Prices, titles, tax and destination are frozen here.
 
@@ -32,9 +32,9 @@ class OrderPlaced(Event, frozen=True):
     tax_minor: int
     shipping_minor: int
     total_minor: int
-    destination: Destination | None
+    destination: Personal[Destination | None]
     shipping_option_id: str
-    payment_method_token: str
+    payment_method_token: Personal[str]
     placed_at: datetime
 
 
@@ -67,10 +67,10 @@ class OrderRejected(Event, frozen=True):
     decline_code: str | None = None
 
 
-@event_type("order.cancellation_requested", public=False)
+@event_type("order.cancellation_requested", public=False, subject="customer_id")
 class OrderCancellationRequested(Event, frozen=True):
     order_id: str
-    reason: str
+    reason: Personal[str]
     requested_by: str
     customer_id: str = ""
 
@@ -83,7 +83,7 @@ class OrderCancellationWithdrawn(Event, frozen=True):
     reason: str
 
 
-@event_type("order.cancelled")
+@event_type("order.cancelled", subject="customer_id")
 class OrderCancelled(Event, frozen=True):
     """Cancelled on request. Neither stock nor money of it is held any more."""
 
@@ -92,7 +92,7 @@ class OrderCancelled(Event, frozen=True):
     customer_id: str
     total_minor: int
     currency: str
-    reason: str
+    reason: Personal[str]
 
 
 @event_type("order.lines_shipped", public=False)

@@ -282,7 +282,7 @@ class OrderHandlers:
         except WrongVersion as error:
             raise VersionChanged(order_id, order_version, error.actual) from error
         except IdempotencyKeyReused as error:
-            raise KeyReused(idempotency_key) from error
+            raise KeyReused from error
         loaded = await self._streams.loaded(Order, order_id)
         appended = told.appended
         if appended is None:

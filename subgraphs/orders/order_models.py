@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from eventstore import Recorded
+from eventstore import Recorded, SubjectErased
+from eventstore.event import ERASED
 from projections import Cursor, Projection
 from projections.bulk import insert, update
 from subgraphs.orders import order_events as order
@@ -34,7 +35,7 @@ _CLEARS = (*FACTS, placement.PlacementEnded, placement.PlacementResumed)
 class OrderSummaries(Projection):
     """Amounts are minor units of `currency`; `version` is that of the order's own stream."""
 
-    name, version = "order_summaries", 1
+    name, version = "order_summaries", 2
     handles = (
         order.OrderPlaced,
         order.OrderConfirmed,
@@ -54,6 +55,7 @@ class OrderSummaries(Projection):
         placement.PlacementResumed,
         placement.PlacementEnded,
         *FACTS,
+        SubjectErased,
     )
     tables = """
         CREATE TABLE orders (
@@ -104,6 +106,8 @@ class OrderSummaries(Projection):
     """
 
     def key(self, recorded: Recorded[Any]) -> str:
+        if isinstance(recorded.event, SubjectErased):
+            return recorded.stream
         key: str = recorded.event.order_id
         return key
 
@@ -111,13 +115,15 @@ class OrderSummaries(Projection):
         self.fold([recorded], cursor)
 
     def fold(self, batch: Sequence[Recorded[Any]], cursor: Cursor) -> None:
-        """New orders, their lines, what changed of orders and what was sent: four statements."""
+        """New orders, their lines, what changed of orders and what was sent: four statements. Then
+        who was erased, of whom nothing personal comes afterwards.
+        """
         placed = [r for r in batch if isinstance(r.event, order.OrderPlaced)]
         changes: dict[str, _Change] = {}
         sent: dict[str, int] = {}
         for recorded in batch:
             event = recorded.event
-            if isinstance(event, order.OrderPlaced):
+            if isinstance(event, order.OrderPlaced | SubjectErased):
                 continue
             change = changes.setdefault(event.order_id, _Change())
             if event.TYPE.startswith("order."):
@@ -138,6 +144,7 @@ class OrderSummaries(Projection):
             key=("id",),
             add=("quantity_fulfilled",),
         )
+        _forget(cursor, [r.event.subject for r in batch if isinstance(r.event, SubjectErased)])
 
 
 @dataclass(slots=True)
@@ -232,6 +239,17 @@ def _update(cursor: Cursor, changes: Mapping[str, _Change]) -> None:
     if changes:
         columns = [[getattr(c, name) for c in changes.values()] for name in _CHANGE_COLUMNS]
         cursor.execute(_UPDATE.encode(), [list(FIRM), list(changes), *columns], prepare=True)
+
+
+def _forget(cursor: Cursor, customers: Sequence[str]) -> None:
+    """Why an order was rejected is a code and stays; why it was cancelled, somebody wrote."""
+    if customers:
+        cursor.execute(
+            "UPDATE orders SET destination = NULL, reason = CASE WHEN status IN"
+            " ('CANCELLATION_REQUESTED', 'CANCELLED') THEN %s ELSE reason END"
+            " WHERE customer_id = ANY(%s)",
+            [ERASED, list(customers)],
+        )
 
 
 _ORDER_COLUMNS = {

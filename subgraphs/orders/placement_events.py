@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 from subgraphs.orders.parts import (
     Destination,
     PlacedLine,
@@ -20,7 +20,7 @@ from subgraphs.orders.parts import (
 )
 
 
-@event_type("placement.started", public=False)
+@event_type("placement.started", public=False, subject="customer_id")
 class PlacementStarted(Event, frozen=True):
     """The terms of the order, all that the process needs to know of it."""
 
@@ -30,9 +30,9 @@ class PlacementStarted(Event, frozen=True):
     currency: str
     total_minor: int
     lines: tuple[PlacedLine, ...]
-    destination: Destination | None
+    destination: Personal[Destination | None]
     shipping_option_id: str
-    payment_method_token: str
+    payment_method_token: Personal[str]
     deadline_at: datetime
 
 
@@ -49,14 +49,14 @@ class StockRequested(Event, frozen=True):
     resend: int = 0
 
 
-@event_type("placement.authorization_requested")
+@event_type("placement.authorization_requested", subject="customer_id")
 class AuthorizationRequested(Event, frozen=True):
     order_id: str
     request_id: str
     customer_id: str
     amount_minor: int
     currency: str
-    payment_method_token: str
+    payment_method_token: Personal[str]
     attempt: int
     resend: int = 0
 
@@ -69,12 +69,12 @@ class AllocationRequested(Event, frozen=True):
     resend: int = 0
 
 
-@event_type("placement.shipment_requested")
+@event_type("placement.shipment_requested", subject="customer_id")
 class ShipmentRequested(Event, frozen=True):
     order_id: str
     request_id: str
     lines: tuple[ShipmentLine, ...]
-    destination: Destination | None
+    destination: Personal[Destination | None]
     shipping_option_id: str
     resend: int = 0
     customer_id: str = ""
@@ -248,12 +248,12 @@ class CompensationStarted(Event, frozen=True):
     reason: str
 
 
-@event_type("placement.cancellation_started", public=False)
+@event_type("placement.cancellation_started", public=False, subject="customer_id")
 class CancellationStarted(Event, frozen=True):
     """The order will be cancelled on request: what it holds is given back first."""
 
     order_id: str
-    reason: str
+    reason: Personal[str]
     requested_by: str
     customer_id: str = ""
 
@@ -277,13 +277,13 @@ class OperatorNeeded(Event, frozen=True):
     gave_up: bool = False
 
 
-@event_type("placement.resumed", public=False)
+@event_type("placement.resumed", public=False, subject="customer_id")
 class PlacementResumed(Event, frozen=True):
     """An operator had the outstanding requests sent again."""
 
     order_id: str
     resumed_by: str
-    reason: str
+    reason: Personal[str]
     customer_id: str = ""
 
 

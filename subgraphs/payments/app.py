@@ -10,7 +10,7 @@ Settings, all optional:
     ask_seconds                 first pause before an unknown outcome is asked for (1.0)
     timer_poll_seconds          how often timers are looked at (0.5)
 
-Feed it listens to: orders.
+Feeds it listens to: orders, users.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from subgraphs.payments.read_models import PROJECTIONS
 from subgraphs.payments.reads import PaymentReads
 from subgraphs.payments.schema import PaymentsResources
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 
 
@@ -85,6 +86,7 @@ def build(context: ServiceContext) -> PaymentsService:
         reactors=[
             PaymentRequests(streams, PaymentsOfOrders(reads), clock, provider.name),
             ProviderCalls(driver, clock),
+            Forgetting(store, clock),
         ],
         background=[
             TimerRunner(

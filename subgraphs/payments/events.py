@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 
 
 class OfPayment(Event, frozen=True):
@@ -20,14 +20,14 @@ class OfPayment(Event, frozen=True):
     request_id: str
 
 
-@event_type("payment.requested")
+@event_type("payment.requested", subject="customer_id")
 class PaymentRequested(OfPayment, frozen=True):
     """An authorisation is to be asked for. `attempt` counts the payments of an order, from 1."""
 
     customer_id: str
     amount_minor: int
     currency: str
-    payment_method_token: str
+    payment_method_token: Personal[str]
     attempt: int
     provider: str
 
@@ -48,24 +48,24 @@ class PaymentDeclined(OfPayment, frozen=True):
     decline_code: str
 
 
-@event_type("payment.action_required")
+@event_type("payment.action_required", subject="customer_id")
 class PaymentActionRequired(OfPayment, frozen=True):
     """The customer has to prove who they are, until `deadline`."""
 
     kind: str
-    redirect_url: str | None
-    client_token: str | None
+    redirect_url: Personal[str | None]
+    client_token: Personal[str | None]
     provider_reference: str
     deadline: datetime
     customer_id: str = ""
 
 
-@event_type("payment.action_answered")
+@event_type("payment.action_answered", subject="customer_id")
 class PaymentActionAnswered(OfPayment, frozen=True):
     """The customer did what was required: the provider is to be told."""
 
     operation_id: str
-    answer: str
+    answer: Personal[str]
     customer_id: str = ""
 
 
@@ -112,12 +112,12 @@ class PaymentCaptureFailed(OfPayment, frozen=True):
     reason: str
 
 
-@event_type("payment.void_requested")
+@event_type("payment.void_requested", subject="customer_id")
 class PaymentVoidRequested(OfPayment, frozen=True):
     """What is held and not taken is to be given up."""
 
     operation_id: str
-    reason: str
+    reason: Personal[str]
     abandoned: bool = False
     customer_id: str = ""
 
@@ -139,14 +139,14 @@ class PaymentVoidFailed(OfPayment, frozen=True):
     reason: str
 
 
-@event_type("payment.refund_requested")
+@event_type("payment.refund_requested", subject="customer_id")
 class PaymentRefundRequested(OfPayment, frozen=True):
     """Some of what was taken is to be given back."""
 
     operation_id: str
     amount_minor: int
     currency: str
-    reason: str
+    reason: Personal[str]
     customer_id: str = ""
 
 
@@ -169,7 +169,7 @@ class PaymentRefundFailed(OfPayment, frozen=True):
     reason: str
 
 
-@event_type("payment.operation_refused", public=False)
+@event_type("payment.operation_refused", public=False, subject="customer_id")
 class PaymentOperationRefused(OfPayment, frozen=True):
     """Somebody tried what the rules forbid, and said why: kept for who asks later."""
 
@@ -177,7 +177,7 @@ class PaymentOperationRefused(OfPayment, frozen=True):
     amount_minor: int | None
     code: str
     message: str
-    reason: str | None = None
+    reason: Personal[str | None] = None
     customer_id: str = ""
 
 

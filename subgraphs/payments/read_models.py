@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eventstore.event import Recorded
+from eventstore import SubjectErased
+from eventstore.event import ERASED, Recorded
 from projections import Cursor, Projection
 from subgraphs.payments.domain import OperationKind
 from subgraphs.payments.events import (
@@ -32,7 +33,7 @@ _HOLDING = (OperationKind.AUTHORIZE.value, OperationKind.CONFIRM.value)
 class Payments(Projection):
     """One row per payment. `state` follows from the other columns, as in domain.Payment."""
 
-    name, version = "payments", 1
+    name, version = "payments", 2
     handles = (
         PaymentRequested,
         PaymentAuthorized,
@@ -50,6 +51,7 @@ class Payments(Projection):
         PaymentRefunded,
         PaymentRefundFailed,
         PaymentOperationRefused,
+        SubjectErased,
     )
     tables = """
         CREATE TABLE payments (
@@ -96,6 +98,12 @@ class Payments(Projection):
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the row of one event."""
         event = recorded.event
+        if isinstance(event, SubjectErased):
+            cursor.execute(
+                "UPDATE payments SET action_url = NULL, action_token = NULL WHERE customer_id = %s",
+                (event.subject,),
+            )
+            return
         if isinstance(event, PaymentRequested):
             cursor.execute(
                 "INSERT INTO payments (id, version, order_id, customer_id, provider, currency,"
@@ -161,9 +169,12 @@ def _change(event: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 class PaymentLedger(Projection):
-    """One row per thing that happened to the money of a payment, or that somebody tried."""
+    """One row per thing that happened to the money of a payment, or that somebody tried.
 
-    name, version = "payment_ledger", 1
+    `reason` is what staff wrote, and `customer_id` of whom: only where somebody can have.
+    """
+
+    name, version = "payment_ledger", 2
     handles = (
         PaymentRequested,
         PaymentAuthorized,
@@ -177,6 +188,7 @@ class PaymentLedger(Projection):
         PaymentRefunded,
         PaymentRefundFailed,
         PaymentOperationRefused,
+        SubjectErased,
     )
     tables = """
         CREATE TABLE payment_ledger (
@@ -186,6 +198,7 @@ class PaymentLedger(Projection):
             amount bigint,
             detail text,
             reason text,
+            customer_id text,
             actor_kind text NOT NULL,
             actor_id text NOT NULL,
             event_id text NOT NULL,
@@ -197,32 +210,44 @@ class PaymentLedger(Projection):
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the row of one event."""
         event, metadata = recorded.event, recorded.metadata
-        detail = next(
-            (
-                getattr(event, name)
-                for name in ("decline_code", "code", "operation")
-                if hasattr(event, name)
-            ),
-            None,
-        )
-        reason = getattr(event, "reason", None)
-        if isinstance(event, PaymentCaptureFailed | PaymentVoidFailed | PaymentRefundFailed):
-            detail, reason = reason, None  # a code, where the others have what somebody wrote
+        if isinstance(event, SubjectErased):
+            cursor.execute(
+                "UPDATE payment_ledger SET reason = %s WHERE customer_id = %s",
+                (ERASED, event.subject),
+            )
+            return
+        reason = customer_id = None
+        if isinstance(event, PaymentRefundRequested | PaymentOperationRefused):
+            reason, customer_id = event.reason, event.customer_id
         cursor.execute(
-            "INSERT INTO payment_ledger VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+            "INSERT INTO payment_ledger VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
             (
                 recorded.position,
                 recorded.stream,
                 recorded.type.removeprefix("payment."),
                 getattr(event, "amount_minor", None),
-                detail,
+                _detail(event),
                 reason,
+                customer_id,
                 metadata.actor.kind,
                 metadata.actor.id,
                 str(recorded.id),
                 metadata.occurred_at,
             ),
         )
+
+
+def _detail(event: Any) -> str | None:
+    """The code of what happened, or what was tried."""
+    match event:
+        case PaymentDeclined(decline_code=code) | PaymentOperationRefused(code=code):
+            return code
+        case PaymentCaptureFailed(reason=code) | PaymentVoidFailed(reason=code):
+            return code
+        case PaymentRefundFailed(reason=code) | PaymentOutcomeUnknown(operation=code):
+            return code
+        case _:
+            return None
 
 
 PROJECTIONS: tuple[Projection, ...] = (Payments(), PaymentLedger())

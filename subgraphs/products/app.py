@@ -23,6 +23,7 @@ from subgraphs.products.reads import CatalogueReads
 from subgraphs.products.schedule import PriceSchedule
 from subgraphs.products.schema import ProductsResources
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 
 
@@ -47,6 +48,7 @@ def build(context: ServiceContext) -> Service[ProductsResources]:
         resources=resources,
         projections=[Catalogue(), Categories()],
         histories={"prd": History(Product), "cat": History(Category)},
+        reactors=[Forgetting(store, context.clock)],
         background=[
             TimerRunner(
                 store,

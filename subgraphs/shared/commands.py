@@ -9,16 +9,25 @@ Refusals are exceptions up to the resolver, where `attempt` turns them into `use
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import msgspec
 import strawberry
 
 from eventstore import Append, Appended, Effect, EventStore, Idempotency, Streams
-from eventstore.errors import IdempotencyKeyReused, WrongExpectedVersion
-from eventstore.event import Event, Folds
-from subgraphs.shared.errors import InvalidValue, KeyReused, Refusal, Refusals, VersionChanged
+from eventstore.errors import ErasedSubject, IdempotencyKeyReused, WrongExpectedVersion
+from eventstore.event import NOBODY, Actor, Event, Folds
+from subgraphs.shared.errors import (
+    InvalidValue,
+    KeyReused,
+    PersonErased,
+    Refusal,
+    Refusals,
+    VersionChanged,
+)
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.shared.graphql.types import Receipt, UserError, refused
 from subgraphs.shared.hashing import request_hash
@@ -100,7 +109,7 @@ class Commands:
         except WrongExpectedVersion as error:
             raise VersionChanged(stream, expected_version, error.actual) from error
         except IdempotencyKeyReused as error:
-            raise KeyReused(idempotency_key or error.key) from error
+            raise KeyReused from error
         appended = executed.appended
         if not appended.replayed:
             receipt = self.receipt(appended, stream, metadata.command_id)
@@ -119,17 +128,20 @@ class Commands:
         body: Any = None,
         reason: str | None = None,
         on_behalf_of: str | None = None,
+        actor: Actor | None = None,
         effects: Sequence[Effect] = (),
         standing: Mapping[str, int] | None = None,
     ) -> Done[S]:
         """Append what is already decided, over several streams at once.
 
         `states` are those of the aggregate after it, by stream, the main one first; `appends` may
-        hold other streams too. `standing` are the versions of streams that get no events. Raises
-        WrongExpectedVersion and EffectRefused as they are (the caller knows what each stream and
-        constraint means), KeyReused.
+        hold other streams too. `actor` is who acts, if that is not the caller; `standing` are the
+        versions of streams that get no events. Raises WrongExpectedVersion and EffectRefused as
+        they are (the caller knows what each stream and constraint means), KeyReused.
         """
         metadata = context.metadata(reason=reason, on_behalf_of=on_behalf_of)
+        if actor is not None:
+            metadata = msgspec.structs.replace(metadata, actor=actor)
         idempotency = self.idempotency(context, idempotency_key, operation, body)
         try:
             appended = await self._store.append(
@@ -140,7 +152,7 @@ class Commands:
                 effects=effects,
             )
         except IdempotencyKeyReused as error:
-            raise KeyReused(idempotency_key or error.key) from error
+            raise KeyReused from error
         if appended.replayed:
             return await self._replayed(aggregate, appended)
         main, *_ = states
@@ -169,13 +181,15 @@ class Commands:
         try:
             appended = await self._store.replayed(idempotency)
         except IdempotencyKeyReused as error:
-            raise KeyReused(idempotency_key or error.key) from error
+            raise KeyReused from error
         return None if appended is None else await self._replayed(aggregate, appended)
 
     def idempotency(
         self, context: RequestContext[Any], key: str | None, operation: str, body: Any
     ) -> Idempotency | None:
-        """The store's form of a client's key: of this caller alone. Raises InvalidValue."""
+        """The store's form of a client's key: of this caller alone, and a hash, for a log cannot
+        forget what clients may have put into it. Raises InvalidValue.
+        """
         if key is None:
             return None
         if not key or len(key) > KEY_CHARACTERS_MAX or not key.isprintable():
@@ -183,8 +197,9 @@ class Commands:
                 f"an idempotency key has 1 to {KEY_CHARACTERS_MAX} printable characters",
                 path=["idempotencyKey"],
             )
-        caller = context.caller.user_id or "anonymous"
-        return Idempotency(f"{caller}:{key}", request_hash(self._secret, operation, body))
+        caller = context.caller.user_id or NOBODY
+        name = hashlib.blake2b(key.encode(), key=self._secret[:64], digest_size=16).hexdigest()
+        return Idempotency(f"{caller}:{name}", request_hash(self._secret, operation, body))
 
     def receipt(self, appended: Appended, stream: str, command_id: str) -> Receipt:
         """The client's proof of an append."""
@@ -215,3 +230,5 @@ async def attempt(work: Awaitable[T]) -> Attempt[T]:
         return Attempt(None, [refused(refusal)])
     except Refusals as several:
         return Attempt(None, [refused(refusal) for refusal in several.refusals])
+    except ErasedSubject as error:
+        return Attempt(None, [refused(PersonErased(error.subject))])

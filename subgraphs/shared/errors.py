@@ -54,15 +54,24 @@ class VersionChanged(Refusal):
         )
 
 
+class PersonErased(Refusal):
+    """The command would store something of somebody who was forgotten."""
+
+    code = "SUBJECT_ERASED"
+
+    def __init__(self, person_id: str) -> None:
+        self.person_id = person_id
+        super().__init__(f"{person_id} was erased: nothing personal of them is stored any more")
+
+
 class KeyReused(Refusal):
     """An idempotency key that was used before, for something else."""
 
     code = "IDEMPOTENCY_KEY_REUSED"
 
-    def __init__(self, key: str) -> None:
-        self.key = key
+    def __init__(self) -> None:
         super().__init__(
-            f"idempotency key {key!r} was used before with another request: "
+            "this idempotency key was used before with another request: "
             "repeat that request unchanged, or use a new key",
             path=["idempotencyKey"],
         )

@@ -319,7 +319,7 @@ class Operator:
                     await act(self._of(recording), recording)
                     appended = await recording.first
             except IdempotencyKeyReused as error:
-                raise KeyReused(key) from error
+                raise KeyReused from error
         return self._commands.receipt(appended, stream, appended.outcome.decode())
 
     def _of(self, recording: Recording | None) -> Operations:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from strawberry import Info
 from strawberry.extensions import FieldExtension
 
-from eventstore import ANY, Append, EventStore
+from eventstore import ANY, Append, ErasedSubject, EventStore
 from subgraphs.shared.errors import Forbidden, InvalidValue, Refusal
 from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.graphql.context import RequestContext
@@ -76,7 +77,8 @@ class RefusedCommands:
             for place, (code, message) in enumerate(kept)
         ]
         stream = f"rfs_{(subject or caller).partition('_')[2]}"
-        await self._store.append(Append(stream, events, ANY), metadata=context.metadata())
+        with suppress(ErasedSubject):  # a token outlives its user by minutes
+            await self._store.append(Append(stream, events, ANY), metadata=context.metadata())
         recent.recorded += len(kept)
         recent.unrecorded = len(refusals) - len(kept)
 

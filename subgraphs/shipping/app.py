@@ -7,7 +7,7 @@ Settings, all optional:
     rates                       RateRow's that a new shop starts with
     timer_poll_seconds          how often timers are looked at (0.5)
 
-Feed it listens to: orders.
+Feeds it listens to: orders, users.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
 from subgraphs.shared.commands import Commands
+from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.shipping import copies
 from subgraphs.shipping.carrier import Carrier, FakeCarrier, NoCarrier
@@ -57,6 +58,7 @@ def build(context: ServiceContext) -> Service[ShippingResources]:
             ShipmentRequests(planning, clock),
             Bookings(streams, chosen_carrier(context), timers, clock),
             CopyOrders(store, clock),
+            Forgetting(store, clock),
         ],
         background=[
             TimerRunner(

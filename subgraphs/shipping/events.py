@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 
 
 @event_type("shipping.rate_set")
@@ -62,14 +62,14 @@ class ParcelLine(msgspec.Struct, frozen=True):
     quantity: int
 
 
-@event_type("fulfilment.opened", public=False)
+@event_type("fulfilment.opened", public=False, subject="customer_id")
 class FulfilmentOpened(Event, frozen=True):
     """An order may be shipped: these lines, to this place, by this option."""
 
     order_id: str
     request_id: str
     lines: tuple[OrderedLine, ...]
-    destination: Destination | None
+    destination: Personal[Destination | None]
     option_id: str
     customer_id: str = ""
 
@@ -93,12 +93,11 @@ class FulfilmentWithdrawn(Event, frozen=True):
 
 @event_type("fulfilment.closed", public=False)
 class FulfilmentClosed(Event, frozen=True):
-    """Nothing of the order is to be shipped any more."""
+    """Nothing of the order is to be shipped any more; `reason` is a code."""
 
     order_id: str
     request_id: str
     reason: str
-    customer_id: str = ""
 
 
 class OfShipment(Event, frozen=True):
@@ -108,13 +107,13 @@ class OfShipment(Event, frozen=True):
     shipment_id: str
 
 
-@event_type("shipment.planned")
+@event_type("shipment.planned", subject="customer_id")
 class ShipmentPlanned(OfShipment, frozen=True):
     """Goods are to leave. `request_id` is the request that is answered ("" for staff)."""
 
     request_id: str
     lines: tuple[ParcelLine, ...]
-    destination: Destination | None
+    destination: Personal[Destination | None]
     option_id: str
     weight_grams: int
     warehouse_id: str | None = None
@@ -135,13 +134,13 @@ class ShipmentDispatched(OfShipment, frozen=True):
     tracking_number: str
 
 
-@event_type("shipment.tracking_updated")
+@event_type("shipment.tracking_updated", subject="customer_id")
 class ShipmentTrackingUpdated(OfShipment, frozen=True):
     """The carrier says where the goods are; `status` is one of domain.TrackingStatus."""
 
     status: str
     at: datetime
-    location: str | None = None
+    location: Personal[str | None] = None
     customer_id: str = ""
 
 
@@ -159,12 +158,12 @@ class ShipmentReturned(OfShipment, frozen=True):
     at: datetime
 
 
-@event_type("shipment.cancelled")
+@event_type("shipment.cancelled", subject="customer_id")
 class ShipmentCancelled(OfShipment, frozen=True):
     """Nothing has left, and nothing will with this shipment."""
 
     request_id: str
-    reason: str
+    reason: Personal[str]
     customer_id: str = ""
 
 

@@ -86,7 +86,7 @@ class ShippingHandlers:
                 outcome=_outcome(metadata, shipment_id),
             )
         except IdempotencyKeyReused as error:
-            raise KeyReused(key) from error
+            raise KeyReused from error
         return await self._done(appended, metadata, shipment_id)
 
     async def cancel(
@@ -119,7 +119,7 @@ class ShippingHandlers:
                 outcome=_outcome(metadata, shipment_id),
             )
         except IdempotencyKeyReused as error:
-            raise KeyReused(key) from error
+            raise KeyReused from error
         return await self._done(appended, metadata, shipment_id)
 
     async def mark_shipped(
@@ -226,7 +226,7 @@ class ShippingHandlers:
         try:
             appended = await self._store.replayed(idempotency)
         except IdempotencyKeyReused as error:
-            raise KeyReused(error.key.partition(":")[2]) from error
+            raise KeyReused from error
         return None if appended is None else await self._repeated(appended)
 
     async def _repeated(self, appended: Appended) -> Done[Shipment]:

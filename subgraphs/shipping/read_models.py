@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from eventstore import SubjectErased
 from eventstore.event import Recorded
 from projections import Cursor, Projection
 from subgraphs.shipping.domain import ShipmentState
@@ -150,16 +151,19 @@ def _state(event: Any) -> ShipmentState:
 
 
 class Tracking(Projection):
-    """What is told of a shipment on its way, one row per message."""
+    """What is told of a shipment on its way, one row per message; `customer_id` where it says where
+    that is.
+    """
 
-    name, version = "shipment_tracking", 1
-    handles = (ShipmentPacked, ShipmentDispatched, ShipmentTrackingUpdated)
+    name, version = "shipment_tracking", 2
+    handles = (ShipmentPacked, ShipmentDispatched, ShipmentTrackingUpdated, SubjectErased)
     tables = """
         CREATE TABLE shipment_tracking (
             shipment_id text NOT NULL,
             version bigint NOT NULL,
             status text NOT NULL,
             location text,
+            customer_id text,
             at timestamptz NOT NULL,
             PRIMARY KEY (shipment_id, version)
         );
@@ -168,14 +172,21 @@ class Tracking(Projection):
     def apply(self, recorded: Recorded[Any], cursor: Cursor) -> None:
         """Write the row."""
         event = recorded.event
-        status, location, at = "PACKED", None, recorded.metadata.occurred_at
+        if isinstance(event, SubjectErased):
+            cursor.execute(
+                "UPDATE shipment_tracking SET location = NULL WHERE customer_id = %s",
+                (event.subject,),
+            )
+            return
+        status, location, customer_id, at = "PACKED", None, None, recorded.metadata.occurred_at
         if isinstance(event, ShipmentDispatched):
             status = "SHIPPED"
         elif isinstance(event, ShipmentTrackingUpdated):
-            status, location, at = event.status, event.location, event.at
+            status, at = event.status, event.at
+            location, customer_id = event.location, event.customer_id
         cursor.execute(
-            "INSERT INTO shipment_tracking VALUES (%s, %s, %s, %s, %s)",
-            (recorded.stream, recorded.version, status, location, at),
+            "INSERT INTO shipment_tracking VALUES (%s, %s, %s, %s, %s, %s)",
+            (recorded.stream, recorded.version, status, location, customer_id, at),
         )
 
 

@@ -4,13 +4,17 @@ Settings, all optional:
     argon2_time_cost, argon2_memory_kib, argon2_parallelism     what a password hash costs
     access_token_seconds, session_seconds                       lifetimes
     signing_key_file                                            private JWK set; made if missing
+    address_key                     what names the streams of e-mail addresses: always the same one
     sign_in_failures_max, sign_in_lock_seconds                  the lock of an e-mail address
     sign_in_failures_per_minute_max                             of one client address; 0: no bound
     bootstrap_admin_email, bootstrap_admin_password             the first administrator
+
+Feed it listens to: orders.
 """
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +29,15 @@ from projections import ReadModels
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.graphql import RequestContext
 from subgraphs.shared.service import Service, ServiceContext
+from subgraphs.users import orders_under_way
 from subgraphs.users.domain import User
+from subgraphs.users.email_streams import EmailStreams
 from subgraphs.users.events import EVENTS
 from subgraphs.users.failure_limit import FailureLimit
+from subgraphs.users.forgetting import ForgetUser
 from subgraphs.users.handlers import TABLES, UserHandlers
 from subgraphs.users.mutations import SCHEMA
+from subgraphs.users.orders_under_way import OrdersUnderWay, OrdersUnderWayCopy
 from subgraphs.users.passwords import Passwords
 from subgraphs.users.read_models import Sessions, UserReads, Users
 from subgraphs.users.schema import UsersResources
@@ -63,7 +71,9 @@ def build(context: ServiceContext) -> UsersService:
     )
     keys = _keys(settings.get("signing_key_file"))
     commands = Commands(store, streams, name=context.name, secret=context.internal_secret)
-    users = UserHandlers(commands, store, streams, passwords, context.new_id)
+    emails = EmailStreams(settings.get("address_key") or _derived_key(context.internal_secret))
+    under_way = OrdersUnderWay(reads)
+    users = UserHandlers(commands, store, streams, emails, passwords, under_way, context.new_id)
     user_reads = UserReads(reads)
     sessions = SessionHandlers(
         commands,
@@ -71,6 +81,7 @@ def build(context: ServiceContext) -> UsersService:
         streams,
         users,
         user_reads,
+        emails,
         passwords,
         keys,
         policy=SignInPolicy(
@@ -102,6 +113,9 @@ def build(context: ServiceContext) -> UsersService:
         )
         await users.bootstrap(start, email, password)
 
+    async def shown(position: int, seconds: float) -> bool:
+        return await service.runner.wait_for(position, timeout_seconds=seconds)
+
     async def jwks(_: Request) -> Response:
         return JSONResponse(keys.jwks(), headers={"cache-control": "public, max-age=300"})
 
@@ -112,9 +126,13 @@ def build(context: ServiceContext) -> UsersService:
         schema=SCHEMA,
         resources=resources,
         projections=[Users(), Sessions()],
+        reactors=[
+            OrdersUnderWayCopy(store, context.clock),
+            ForgetUser(store, streams, user_reads, shown, context.clock),
+        ],
         histories={"usr": History(User), "ses": History(Session)},
         routes=[Route("/.well-known/jwks.json", jwks)],
-        tables=TABLES,
+        tables=TABLES + orders_under_way.TABLES,
         on_start=bootstrap,
         on_stop=passwords.close,
     )
@@ -126,3 +144,8 @@ def _keys(file: str | Path | None) -> SigningKeys:
     if file is not None:
         return SigningKeys.from_file(Path(file))
     return SigningKeys.generate()
+
+
+def _derived_key(secret: bytes) -> bytes:
+    """For a service that was given none: it lasts as long as the internal secret does."""
+    return hmac.digest(secret, b"lonja e-mail addresses v1", "sha256")

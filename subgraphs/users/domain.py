@@ -23,6 +23,7 @@ from subgraphs.users.events import (
     ProfileChanged,
     RoleGranted,
     RoleRevoked,
+    UserErased,
     UserRegistered,
 )
 
@@ -32,6 +33,7 @@ TEXT_CHARACTERS_MAX = 200
 REASON_CHARACTERS_MAX = 500
 PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_CHARACTERS_MAX = 256
+NAMED_ORDERS_MAX = 10
 
 _COUNTRY = re.compile(r"[A-Z]{2}\Z")
 
@@ -60,6 +62,32 @@ class ErasurePending(Refusal):
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         super().__init__(f"{user_id} is to be erased: nothing of them can be changed any more")
+
+
+class Erased(Refusal):
+    """The user was forgotten."""
+
+    code = "USER_ERASED"
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        super().__init__(f"{user_id} was erased: nothing of them is stored any more")
+
+
+class OrdersUnderWay(Refusal):
+    """Somebody still waits for goods or money: they cannot be forgotten before."""
+
+    code = "ORDERS_UNDER_WAY"
+
+    def __init__(self, user_id: str, numbers: Sequence[str]) -> None:
+        self.user_id, self.numbers = user_id, list(numbers)
+        named = ", ".join(numbers[:NAMED_ORDERS_MAX])
+        if len(numbers) > NAMED_ORDERS_MAX:
+            named += f" and {len(numbers) - NAMED_ORDERS_MAX} more"
+        super().__init__(
+            f"{user_id} has orders under way ({named}): cancel them or wait for them to end",
+            path=["userId"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +137,7 @@ class User:
     addresses: Mapping[str, Address] = field(default_factory=dict)
     default_address_id: str | None = None
     erasure_requested_at: datetime | None = None
+    erased_at: datetime | None = None
 
     @classmethod
     def initial(cls, stream: str) -> User:
@@ -194,8 +223,34 @@ class User:
         """Decide. Asking twice is nothing to do."""
         if not self.registered:
             raise NotFound("User", self.id)
+        if self.erased_at is not None:
+            raise Erased(self.id)
         reason = checked_reason(reason)
         return [] if self.erasure_requested_at else [ErasureRequested(self.id, reason, now)]
+
+    def erase(
+        self, reason: str, now: datetime, *, by: str, under_way: Sequence[str]
+    ) -> list[Event]:
+        """Decide, whether they asked for it or not. Erased already is nothing to do.
+
+        `under_way` are the numbers of their orders that have not ended: raises OrdersUnderWay for
+        any, LastAdmin where an administrator would erase themselves.
+        """
+        if not self.registered:
+            raise NotFound("User", self.id)
+        reason = checked_reason(reason)
+        if self.erased_at is not None:
+            return []
+        if by == self.id:
+            raise LastAdmin("administrators cannot erase themselves: ask another")
+        if under_way:
+            raise OrdersUnderWay(self.id, under_way)
+        return self.forgotten(reason, now)
+
+    def forgotten(self, reason: str, now: datetime) -> list[Event]:
+        """Decide, where nobody can refuse any more. Nothing to do for who is not a user."""
+        known = self.registered and self.erased_at is None
+        return [UserErased(self.id, reason, now)] if known else []
 
     def evolve(self, event: Event) -> User:
         """Fold. Never refuses: the event already happened."""
@@ -221,6 +276,14 @@ class User:
                 return self._without_address(event.address_id)
             case ErasureRequested():
                 return replace(self, erasure_requested_at=event.at)
+            case UserErased():
+                return User(
+                    self.id,
+                    registered_at=self.registered_at,
+                    roles=frozenset(),
+                    erasure_requested_at=self.erasure_requested_at,
+                    erased_at=event.at,
+                )
             case _:
                 return self
 
@@ -259,6 +322,8 @@ class User:
     def _changeable(self) -> None:
         if not self.registered:
             raise NotFound("User", self.id)
+        if self.erased_at is not None:
+            raise Erased(self.id)
         if self.erasure_requested_at is not None:
             raise ErasurePending(self.id)
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from eventstore.event import Event, event_type
+from eventstore.event import Event, Personal, event_type
 
 
-@event_type("user.registered")
+@event_type("user.registered", subject="user_id")
 class UserRegistered(Event, frozen=True):
     user_id: str
-    email: str
-    display_name: str | None
+    email: Personal[str]
+    display_name: Personal[str | None]
     at: datetime
 
 
-@event_type("user.profile_changed")
+@event_type("user.profile_changed", subject="user_id")
 class ProfileChanged(Event, frozen=True):
     user_id: str
-    display_name: str | None
+    display_name: Personal[str | None]
 
 
 @event_type("user.password_changed", public=False)
@@ -28,47 +28,47 @@ class PasswordChanged(Event, frozen=True):
     user_id: str
 
 
-@event_type("user.role_granted")
+@event_type("user.role_granted", subject="user_id")
 class RoleGranted(Event, frozen=True):
     """`reason` is mandatory: an auditor asks why."""
 
     user_id: str
     role: str
-    reason: str
+    reason: Personal[str]
 
 
-@event_type("user.role_revoked")
+@event_type("user.role_revoked", subject="user_id")
 class RoleRevoked(Event, frozen=True):
     user_id: str
     role: str
-    reason: str
+    reason: Personal[str]
 
 
-@event_type("user.address_added")
+@event_type("user.address_added", subject="user_id")
 class AddressAdded(Event, frozen=True):
     user_id: str
     address_id: str
-    name: str
-    lines: list[str]
-    city: str
+    name: Personal[str]
+    lines: Personal[list[str]]
+    city: Personal[str]
     country: str
-    postal_code: str | None
-    region: str | None
-    phone: str | None
+    postal_code: Personal[str | None]
+    region: Personal[str | None]
+    phone: Personal[str | None]
     is_default: bool
 
 
-@event_type("user.address_changed")
+@event_type("user.address_changed", subject="user_id")
 class AddressChanged(Event, frozen=True):
     user_id: str
     address_id: str
-    name: str
-    lines: list[str]
-    city: str
+    name: Personal[str]
+    lines: Personal[list[str]]
+    city: Personal[str]
     country: str
-    postal_code: str | None
-    region: str | None
-    phone: str | None
+    postal_code: Personal[str | None]
+    region: Personal[str | None]
+    phone: Personal[str | None]
 
 
 @event_type("user.default_address_chosen")
@@ -83,8 +83,18 @@ class AddressRemoved(Event, frozen=True):
     address_id: str
 
 
-@event_type("user.erasure_requested")
+@event_type("user.erasure_requested", subject="user_id")
 class ErasureRequested(Event, frozen=True):
+    user_id: str
+    reason: Personal[str]
+    at: datetime
+
+
+@event_type("user.erased")
+class UserErased(Event, frozen=True):
+    """The person is to be forgotten, here and by whoever hears of it. `reason` tells nothing of
+    them: it stays."""
+
     user_id: str
     reason: str
     at: datetime
@@ -92,7 +102,15 @@ class ErasureRequested(Event, frozen=True):
 
 @event_type("email.reserved", public=False)
 class EmailReserved(Event, frozen=True):
-    """In the stream of the address: whoever comes first has it."""
+    """In the stream of the address: whoever comes first has it. Tagged with the user's id, by which
+    it is found when the address itself is forgotten."""
+
+    user_id: str
+
+
+@event_type("email.released", public=False)
+class EmailReleased(Event, frozen=True):
+    """The address may be registered anew."""
 
     user_id: str
 
@@ -141,7 +159,7 @@ class SessionRefreshed(Event, frozen=True):
 
 @event_type("session.revoked", public=False)
 class SessionRevoked(Event, frozen=True):
-    """`reason` is signed_out, signed_out_everywhere, password_changed or token_reused."""
+    """`reason` is signed_out, signed_out_everywhere, password_changed, token_reused or erased."""
 
     session_id: str
     user_id: str
@@ -159,7 +177,9 @@ EVENTS = (
     DefaultAddressChosen,
     AddressRemoved,
     ErasureRequested,
+    UserErased,
     EmailReserved,
+    EmailReleased,
     SignedIn,
     SignInFailed,
     SignInLocked,

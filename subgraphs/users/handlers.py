@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from eventstore import NO_STREAM, Append, Effect, EventStore, Streams, WrongExpectedVersion
+from eventstore import Append, Effect, EventStore, Streams, WrongExpectedVersion
 from eventstore.event import Actor, Event, Metadata
 from subgraphs.shared.auth import Role
 from subgraphs.shared.commands import Commands, Done
+from subgraphs.shared.errors import VersionChanged
 from subgraphs.shared.graphql.context import RequestContext
 from subgraphs.users.domain import (
     Address,
@@ -22,7 +22,9 @@ from subgraphs.users.domain import (
     checked_password,
     checked_reason,
 )
+from subgraphs.users.email_streams import EmailStreams
 from subgraphs.users.events import EmailReserved
+from subgraphs.users.orders_under_way import OrdersUnderWay
 from subgraphs.users.passwords import Passwords
 
 TABLES = """
@@ -45,11 +47,6 @@ class Registration:
     display_name: str | None = None
 
 
-def email_stream(email: str) -> str:
-    """The stream whose first event decides who has this address; letter case does not matter."""
-    return f"email:{hashlib.sha256(email.lower().encode()).hexdigest()[:32]}"
-
-
 def store_password(user_id: str, password_hash: str) -> Effect:
     """Write the hash in the transaction of an append."""
     return Effect(
@@ -67,11 +64,14 @@ class UserHandlers:
         commands: Commands,
         store: EventStore,
         streams: Streams,
+        emails: EmailStreams,
         passwords: Passwords,
+        orders: OrdersUnderWay,
         new_id: Callable[[str], str],
     ) -> None:
         self._commands, self._store, self._streams = commands, store, streams
-        self._passwords, self._new_id = passwords, new_id
+        self._emails, self._passwords, self._orders = emails, passwords, orders
+        self._new_id = new_id
 
     async def register(
         self,
@@ -99,7 +99,8 @@ class UserHandlers:
             return done
         email = checked_email(registration.email)
         password = checked_password(registration.password)
-        if await self.owner_of(email) is not None:
+        owner, version = await self._reservation(email)
+        if owner is not None:
             raise EmailTaken(email)
         password_hash = await self._passwords.hash(password)
         user_id = self._new_id("usr")
@@ -118,12 +119,18 @@ class UserHandlers:
                 User,
                 {user_id: user},
                 [
-                    Append(email_stream(email), [EmailReserved(user_id)], NO_STREAM),
-                    Append(user_id, events, NO_STREAM),
+                    Append(
+                        self._emails.reservation(email),
+                        [EmailReserved(user_id)],
+                        version,
+                        tags=(user_id,),
+                    ),
+                    Append(user_id, events, 0),
                 ],
                 operation=operation,
                 idempotency_key=idempotency_key,
                 body=registration,
+                actor=registering(context, user_id),
                 effects=[store_password(user_id, password_hash)],
             )
         except WrongExpectedVersion:
@@ -131,10 +138,17 @@ class UserHandlers:
 
     async def owner_of(self, email: str) -> str | None:
         """The id of the user who has this address, from the log itself."""
-        for recorded in await self._store.read_stream(email_stream(email), limit=1):
-            if isinstance(recorded.event, EmailReserved):
-                return recorded.event.user_id
-        return None
+        return (await self._reservation(email))[0]
+
+    async def _reservation(self, email: str) -> tuple[str | None, int]:
+        """Who has this address, and the version of its stream: its last event decides."""
+        latest = await self._store.read_stream(
+            self._emails.reservation(email), limit=1, backwards=True
+        )
+        if not latest:
+            return None, 0
+        event = latest[0].event
+        return event.user_id if isinstance(event, EmailReserved) else None, latest[0].version
 
     async def change_profile(
         self, context: Context, display_name: str | None, expected_version: int | None
@@ -157,7 +171,6 @@ class UserHandlers:
             user_id,
             lambda user: user.grant(role, reason),
             expected_version=expected,
-            reason=checked_reason(reason),
         )
 
     async def revoke_role(
@@ -170,7 +183,6 @@ class UserHandlers:
             user_id,
             lambda user: user.revoke(role, reason, by=admin),
             expected_version=expected,
-            reason=checked_reason(reason),
         )
 
     async def add_address(
@@ -216,8 +228,33 @@ class UserHandlers:
             context,
             user_id,
             lambda user: user.request_erasure(reason, context.clock()),
-            reason=checked_reason(reason),
         )
+
+    async def erase(self, context: Context, user_id: str, reason: str) -> Done[User]:
+        """Forget a user: what is personal of them reads "erased" from now on. Erased already is
+        nothing to do.
+
+        Raises Forbidden for everybody but administrators, NotFound, OrdersUnderWay, LastAdmin,
+        VersionChanged.
+        """
+        admin = context.caller.require_role("erase users", Role.ADMIN)
+        user, version = await self._streams.load(User, user_id)
+        under_way = await self._orders.of(user_id)
+        events = user.erase(reason, context.clock(), by=admin, under_way=under_way)
+        metadata = context.metadata()
+        try:
+            appended = await self._store.erase(
+                user_id,
+                reason=checked_reason(reason),
+                metadata=metadata,
+                appends=[Append(user_id, events, version)] if events else (),
+            )
+        except WrongExpectedVersion as error:
+            raise VersionChanged(user_id, version, error.actual) from error
+        user, version = await self._streams.load(User, user_id)
+        receipt = self._commands.receipt(appended, user_id, metadata.command_id)
+        receipt.version = version
+        return Done(user_id, user, receipt)
 
     async def load(self, user_id: str) -> tuple[User, int]:
         """The user as the log has them now, and their version."""
@@ -245,13 +282,18 @@ class UserHandlers:
         decide: Callable[[User], Sequence[Event]],
         *,
         expected_version: int | None = None,
-        reason: str | None = None,
     ) -> Done[User]:
         return await self._commands.run(
-            context, User, user_id, decide, expected_version=expected_version, reason=reason
+            context, User, user_id, decide, expected_version=expected_version
         )
 
 
 def acting(context: Context, user_id: str) -> Metadata:
     """Metadata of what a caller does who has just proved to be this user."""
     return msgspec.structs.replace(context.metadata(), actor=Actor("user", user_id))
+
+
+def registering(context: Context, user_id: str) -> Actor:
+    """Who makes a user: they themselves, unless somebody who has signed in does, or the service."""
+    anonymous = context.service_actor is None and context.caller.user_id is None
+    return Actor("user", user_id) if anonymous else context.actor

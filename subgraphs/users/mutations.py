@@ -175,6 +175,14 @@ class Mutation:
             info.context.resources.users.request_erasure(info.context, str(user_id), reason)
         )
 
+    @mutation(
+        "For administrators: forgets the user here and in every service. There is no way back."
+    )
+    async def erase_user(self, info: Info, user_id: strawberry.ID, reason: str) -> UserPayload:
+        return await _user_payload(
+            info.context.resources.users.erase(info.context, str(user_id), reason)
+        )
+
 
 async def _user_payload(work: Awaitable[Done[domain.User]]) -> UserPayload:
     result = await attempt(work)

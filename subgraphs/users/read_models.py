@@ -21,6 +21,7 @@ from subgraphs.users.events import (
     RoleRevoked,
     SessionRevoked,
     SessionStarted,
+    UserErased,
     UserRegistered,
 )
 
@@ -32,7 +33,7 @@ Row = Mapping[str, Any]
 class Users(Projection):
     """One row per user, and one per address. Every event of a user's stream moves its version."""
 
-    name, version = "users", 1
+    name, version = "users", 2
     handles = (
         UserRegistered,
         ProfileChanged,
@@ -44,6 +45,7 @@ class Users(Projection):
         DefaultAddressChosen,
         AddressRemoved,
         ErasureRequested,
+        UserErased,
     )
     parallel = True
     tables = """
@@ -54,7 +56,8 @@ class Users(Projection):
             display_name text,
             roles text[] NOT NULL,
             created_at timestamptz NOT NULL,
-            erasure_requested_at timestamptz
+            erasure_requested_at timestamptz,
+            erased_at timestamptz
         );
         CREATE INDEX users_by_newest ON users (created_at DESC, id DESC);
         CREATE INDEX users_by_email ON users (lower(email));
@@ -78,7 +81,7 @@ class Users(Projection):
         event = recorded.event
         if isinstance(event, UserRegistered):
             cursor.execute(
-                "INSERT INTO users VALUES (%s, %s, %s, %s, '{CUSTOMER}', %s, NULL)",
+                "INSERT INTO users VALUES (%s, %s, %s, %s, '{CUSTOMER}', %s, NULL, NULL)",
                 (
                     event.user_id,
                     recorded.version,
@@ -113,6 +116,13 @@ class Users(Projection):
                     "UPDATE users SET erasure_requested_at = %s WHERE id = %s",
                     (event.at, event.user_id),
                 )
+            case UserErased():
+                cursor.execute(
+                    "UPDATE users SET email = '', display_name = NULL, roles = '{}', erased_at = %s"
+                    " WHERE id = %s",
+                    (event.at, event.user_id),
+                )
+                cursor.execute("DELETE FROM user_addresses WHERE user_id = %s", (event.user_id,))
             case _:
                 _apply_address(event, cursor)
 

@@ -102,12 +102,12 @@ class User(Node):
         return cls(
             id=strawberry.ID(row["id"]),
             version=row["version"],
-            email=row["email"],
+            email=row["email"] or None,
             display_name=row["display_name"],
             roles=_sorted(frozenset(Role(name) for name in row["roles"])),
             created_at=row["created_at"],
             erasure_requested_at=row["erasure_requested_at"],
-            erased_at=None,
+            erased_at=row["erased_at"],
         )
 
     @classmethod
@@ -117,12 +117,12 @@ class User(Node):
         return cls(
             id=strawberry.ID(state.id),
             version=version,
-            email=state.email,
+            email=state.email or None,
             display_name=state.display_name,
             roles=_sorted(state.roles),
             created_at=state.registered_at,
             erasure_requested_at=state.erasure_requested_at,
-            erased_at=None,
+            erased_at=state.erased_at,
             state=state,
         )
 
@@ -150,7 +150,8 @@ class Query:
         if user_id is None:
             return None
         state, version = await info.context.resources.users.load(user_id)
-        return User.written(state, version) if state.registered else None
+        known = state.registered and state.erased_at is None
+        return User.written(state, version) if known else None
 
     @field("Null where there is no such user, or not for the caller.")
     async def user(self, info: Info, id: strawberry.ID) -> User | None:  # noqa: A002

@@ -13,9 +13,10 @@ from eventstore.event import Event
 from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import InvalidValue
 from subgraphs.users.domain import User, checked_email, checked_password
+from subgraphs.users.email_streams import EmailStreams
 from subgraphs.users.events import SessionRevoked, SessionStarted, SignedIn
 from subgraphs.users.failure_limit import FailureLimit
-from subgraphs.users.handlers import Context, UserHandlers, acting, email_stream, store_password
+from subgraphs.users.handlers import Context, UserHandlers, acting, store_password
 from subgraphs.users.passwords import Passwords
 from subgraphs.users.read_models import UserReads
 from subgraphs.users.sessions import RefreshToken, Session, SessionOver
@@ -42,11 +43,6 @@ class TokenLifetimes:
     session_seconds: int = 30 * 24 * 3600
 
 
-def guard_stream(email: str) -> str:
-    """The stream in which attempts to sign in with an address are recorded."""
-    return f"sign_in:{email_stream(email)}"
-
-
 class SessionHandlers:
     """Commands on sessions. Guesses are counted per address (in the log) and per client address."""
 
@@ -57,6 +53,7 @@ class SessionHandlers:
         streams: Streams,
         users: UserHandlers,
         reads: UserReads,
+        emails: EmailStreams,
         passwords: Passwords,
         keys: SigningKeys,
         *,
@@ -66,7 +63,7 @@ class SessionHandlers:
         new_id: Callable[[str], str],
     ) -> None:
         self._commands, self._store, self._streams = commands, store, streams
-        self._users, self._reads = users, reads
+        self._users, self._reads, self._emails = users, reads, emails
         self._passwords, self._keys = passwords, keys
         self._policy, self._lifetimes, self._limit = policy, lifetimes, limit
         self._new_id = new_id
@@ -89,7 +86,7 @@ class SessionHandlers:
         expires_at = now + timedelta(seconds=self._lifetimes.session_seconds)
         await self._store.append(
             [
-                Append(guard_stream(address), [SignedIn(user_id, session_id, now)]),
+                Append(self._emails.attempts(address), [SignedIn(user_id, session_id, now)]),
                 Append(
                     session_id,
                     [SessionStarted(session_id, user_id, token.hash, expires_at)],
@@ -132,7 +129,7 @@ class SessionHandlers:
         async with lock:
             now = context.clock()
             latest = await self._store.read_stream(
-                guard_stream(email), limit=self._policy.events_read_max, backwards=True
+                self._emails.attempts(email), limit=self._policy.events_read_max, backwards=True
             )
             guard = SignInGuard.of(recorded.event for recorded in reversed(latest))
             guard.check(now)
@@ -145,7 +142,8 @@ class SessionHandlers:
             reason = "wrong_password" if user_id else "unknown_email"
             failures = guard.fail(self._policy, reason=reason, user_id=user_id, now=now)
             await self._store.append(
-                Append(guard_stream(email), failures), metadata=context.metadata()
+                Append(self._emails.attempts(email), failures),
+                metadata=context.metadata(on_behalf_of=user_id),
             )
             raise SignInRefused
 
@@ -166,6 +164,9 @@ class SessionHandlers:
         session, _ = await self._streams.load(Session, token.session_id)
         if session.user_id is None:
             raise SessionOver("unknown token")
+        user, _ = await self._users.load(session.user_id)
+        if user.erased_at is not None:
+            raise SessionOver("erased")
         await self._streams.execute(
             Session, token.session_id, decide, metadata=acting(context, session.user_id)
         )
@@ -191,7 +192,7 @@ class SessionHandlers:
         show yet.
         """
         latest = await self._store.read_stream(
-            guard_stream(email), limit=RECENT_EVENTS, backwards=True
+            self._emails.attempts(email), limit=RECENT_EVENTS, backwards=True
         )
         recent = {
             recorded.event.session_id

@@ -126,9 +126,11 @@ async def running(
     clock: Clock | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Running]:
-    """Build and start a service over a database; feeds are `given` or new and empty."""
+    """Build and start a service over a database; feeds are `given` or new and empty, with
+    that of users, which all follow.
+    """
     clock = clock or Clock()
-    sources = {feed: MemoryFeed(feed) for feed in feeds} | dict(given or {})
+    sources = {feed: MemoryFeed(feed) for feed in (*feeds, "users")} | dict(given or {})
     service = build(
         ServiceContext(
             name=name,

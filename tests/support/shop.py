@@ -21,6 +21,7 @@ from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service, ServiceContext
 from tests.support.keys import KEYRING
+from tests.support.memory_feed import MemoryFeed
 
 SECRET = b"the internal secret of the tests"
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -59,7 +60,7 @@ async def running(
         ServiceContext(
             name=name,
             conninfo=conninfo,
-            feeds=feeds or {},
+            feeds={"users": MemoryFeed("users"), "orders": MemoryFeed("orders"), **(feeds or {})},
             internal_secret=SECRET,
             keyring=KEYRING,
             clock=clock or Clock(),

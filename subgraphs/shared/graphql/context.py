@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
-from eventstore.event import Actor, Client, Metadata
+from eventstore.event import NOBODY, Actor, Client, Metadata
 from subgraphs.shared.auth import ANONYMOUS, Caller
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.reading import Reading
@@ -77,7 +77,7 @@ class RequestContext(Generic[R]):
         if self.service_actor is not None:
             return Actor("service", self.service_actor)
         if self.caller.user_id is None:
-            return Actor("user", "anonymous")
+            return Actor("user", NOBODY)
         return Actor("staff" if self.caller.is_staff else "user", self.caller.user_id)
 
     def loader(

@@ -134,7 +134,7 @@ class Fulfilment:
         if request_id in self.answered or any(s.has_left for s in shipments.values()):
             return {}
         decision: dict[str, Sequence[Event]] = {
-            self.id: [FulfilmentClosed(order_id, request_id, reason, customer_id)]
+            self.id: [FulfilmentClosed(order_id, request_id, reason)]
         }
         never_was = shipment_of(order_id, request_id)
         for shipment_id, shipment in sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -104,6 +105,15 @@ class Shop:
             after = head
         await settled(self.notifications)
 
+    async def put_off(self) -> None:
+        """Wait until a mail was tried in vain, and is to be tried again later."""
+        failed = "SELECT stream FROM projections.timers WHERE attempts > 0"
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while True:
+                if await self.notifications.reads.fetch(failed):
+                    return
+                await asyncio.sleep(0.01)  # between two looks at a condition
+
     def mails(self) -> list[Any]:
         folder = self.mailbox / "new"
         return [message_from_bytes(file.read_bytes()) for file in sorted(folder.glob("*"))]
@@ -170,6 +180,7 @@ async def test_a_mail_waits_for_an_address_that_is_not_known_yet(shop: Shop) -> 
     user_id = new_id("usr")
     await shop.confirm(user_id)
     await shop.heard()
+    await shop.put_off()
     assert shop.mails() == []
     await shop.users.tell(user_id, UserRegistered(user_id, "late@example.com", None))
     await shop.heard()

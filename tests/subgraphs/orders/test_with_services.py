@@ -84,7 +84,7 @@ class Shop:
 @asynccontextmanager
 async def open_shop(new_database: Callable[[], str], **settings: Any) -> AsyncIterator[Shop]:
     clock, products = Clock(), MemoryFeed("products")
-    feeds: dict[str, Feed] = {"products": products}
+    feeds: dict[str, Feed] = {"products": products, "users": MemoryFeed("users")}
     services = {
         name: build(
             ServiceContext(

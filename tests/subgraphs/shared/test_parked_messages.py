@@ -16,7 +16,7 @@ from tests.support.shop import WAIT_SECONDS_MAX, Client, anonymous, running, sta
 
 pytestmark = pytest.mark.slow
 
-REACTOR = "notifications.recipients"
+REACTOR = "notifications.known_recipients"
 PARKED = """query($first: Int!, $after: String) {
   notificationsParkedMessages(first: $first, after: $after) {
   edges { node { reactor stream position messages error traceback attempts redriving } }
@@ -85,8 +85,8 @@ async def test_they_are_listed_redriven_and_skipped(service: Service[Any]) -> No
     given["reason"] = "nobody can read it"
     assert (await who.ask(SKIP, key="two", **given))["userErrors"] == []
     await until(who, lambda nodes: [node["stream"] for node in nodes] == ["usr_2"])
-    found = await service.reads.fetch("SELECT user_id FROM public.recipients")
-    assert [row["user_id"] for row in found] == ["usr_1"]
+    found = await service.store.read(0, types=["recipient.registered"])
+    assert [recorded.event.user_id for recorded in found] == ["usr_1"]
     events = await service.store.read_stream(f"reactor_{REACTOR}")
     assert [(event.type, event.metadata.reason, event.metadata.actor.id) for event in events] == [
         ("reactor.redriven", "a look", who.user_id),

@@ -263,7 +263,7 @@ async def test_roles_are_granted_by_administrators_and_with_a_reason(users: User
     unknown = await admin.ask(grant, id=new_id("usr"), reason="promoted")
     assert unknown["userErrors"][0]["code"] == "NOT_FOUND"
     last = (await users.store.read_stream(user_id, backwards=True, limit=1))[0]
-    assert (last.metadata.reason, last.metadata.actor.kind) == ("promoted", "staff")
+    assert (last.event.reason, last.metadata.actor.kind) == ("promoted", "staff")
 
 
 ADD_ADDRESS = """mutation($city: String!, $default: Boolean!) {
