@@ -13,7 +13,7 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from eventstore.errors import EventStoreError, InvalidAppend, WrongStore
 
-LAYOUT = 3
+LAYOUT = 4
 """Counts the shapes of the tables. `sql/layout.sql` makes the first one, `sql/layout_N.sql` the Nth
 of the one before.
 """

@@ -8,10 +8,11 @@ erased, states folded before may tell of them, and all are dropped.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from eventstore.event import Folds
+from eventstore.event import Folds, Recorded
 
 S = TypeVar("S", bound=Folds)
 
@@ -23,6 +24,16 @@ class Loaded(Generic[S]):
     state: S
     version: int
     position: int
+
+
+def fold(loaded: Loaded[S], events: Sequence[Recorded[Any]]) -> Loaded[S]:
+    """The state after some more events of its stream."""
+    if not events:
+        return loaded
+    state = loaded.state
+    for recorded in events:
+        state = state.evolve(recorded.event)
+    return Loaded(state, events[-1].version, events[-1].position)
 
 
 class StateCache:

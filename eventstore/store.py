@@ -17,6 +17,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -26,6 +27,7 @@ import psycopg
 from uuid_utils import uuid7
 
 from eventstore.append import Append, Appended, Effect, Idempotency, Unless
+from eventstore.background import Background
 from eventstore.committer import Committer, Ticket
 from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
@@ -57,6 +59,8 @@ from eventstore.read import (
 from eventstore.recent import Recent
 from eventstore.record import Id
 from eventstore.request import check_text, make_request
+from eventstore.retention import PRUNE_SECONDS, prune_keys
+from eventstore.snapshots import DecodeRows, Snapshots
 from eventstore.types import EventTypes
 from eventstore.watch import Head, Listener
 
@@ -82,6 +86,11 @@ class Limits:
     """Events of one page of `tail`."""
     partition_events: int = PARTITION_EVENTS
     """Positions in each partition of the log that is made from now on."""
+    snapshot_events: int = 200
+    """Events of a stream between two snapshots, where its class takes part."""
+    idempotency_days: float = 90.0
+    """How long an idempotency key is answered as before. Repeats that come later are carried out
+    again, so this is longer than any client, feed or parked message waits."""
 
 
 class EventStore:
@@ -109,7 +118,14 @@ class EventStore:
         self.privacy = Privacy(types, self.layout, keyring)
         self.new_id = new_id
         self._create_tables = create_tables
-        self._decode_rows = decoder(types)
+        self._decode = opening_decoder(types, self.privacy)
+        self._background = Background(self.layout)
+        self._background.regularly(
+            PRUNE_SECONDS, partial(prune_keys, self.layout, limits.idempotency_days)
+        )
+        self.snapshots = Snapshots(
+            self.layout, self._decode, self._background, events=limits.snapshot_events
+        )
         self._committer: Committer | None = None
         self._listener: Listener | None = None
         self._connections: Connections | None = None
@@ -166,6 +182,7 @@ class EventStore:
         )
         self._listener.start()
         self._committer.start()
+        self._background.start(self._connections)
 
     def close_sync(self, *, wait: bool = True) -> None:
         """`close` for threads. Without `wait`, the store's threads end on their own; so they do
@@ -179,7 +196,9 @@ class EventStore:
             self._listener.stop(wait=wait)
             self._listener = None
         if self._connections is not None:
+            self._background.stop(wait=False)
             self._connections.close()
+            self._background.stop(wait=wait)
             self._connections = None
         if self._readers is not None:
             self._readers.shutdown(wait=wait)
@@ -413,9 +432,7 @@ class EventStore:
     async def replayed_or_stream(
         self, idempotency: Idempotency, stream: str, *, after_version: int, limit: int
     ) -> tuple[Appended | None, list[Recorded[Any]]]:
-        """`replayed`, and if the key is not known the stream's events after a version: one hop to
-        a reading thread for both.
-        """
+        """`replayed`, and if the key is not known the stream's events after a version."""
         sql, params = stream_query(
             self.layout,
             stream,
@@ -425,12 +442,20 @@ class EventStore:
             backwards=False,
         )
 
-        def read(connection: psycopg.Connection[Any]) -> tuple[Appended | None, list[Any]]:
-            if (seen := self._replayed(connection, idempotency)) is not None:
-                return seen, []
-            return None, self._fetch(connection, sql, params)
+        read = await self.replayed_or(idempotency, lambda c: self._fetch(c, sql, params))
+        return (read, []) if isinstance(read, Appended) else (None, read)
 
-        return await self.reading(read)
+    async def replayed_or(
+        self, idempotency: Idempotency, read: Callable[[psycopg.Connection[Any]], T]
+    ) -> Appended | T:
+        """`replayed`, and if the key is not known what `read` gives: one hop to a reading thread
+        for both.
+        """
+
+        def ask(connection: psycopg.Connection[Any]) -> Appended | T:
+            return self._replayed(connection, idempotency) or read(connection)
+
+        return await self.reading(ask)
 
     async def read_stream(
         self,
@@ -504,7 +529,7 @@ class EventStore:
     ) -> list[Recorded[Any]]:
         """A page of the log over the caller's own connection or cursor, in its transaction."""
         rows = self.read_raw(connection, Query(after, limit, types))
-        return self._decode_rows(self.privacy.opened(connection, rows))
+        return self._decode(connection, rows)
 
     def read_raw(
         self, connection: psycopg.Connection[Any] | psycopg.Cursor[Any], query: Query
@@ -525,8 +550,7 @@ class EventStore:
     def _fetch(
         self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]
     ) -> list[Recorded[Any]]:
-        rows = fetch(connection.cursor(), sql, params)
-        return self._decode_rows(self.privacy.opened(connection, rows))
+        return self._decode(connection, fetch(connection.cursor(), sql, params))
 
     async def head(self) -> int:
         """The last position of the log: everything up to it can be read."""
@@ -601,3 +625,15 @@ class EventStore:
         if self._committer is None:
             raise StoreUnavailable(self.name, "it is not open")
         return self._committer
+
+
+def opening_decoder(types: EventTypes, privacy: Privacy) -> DecodeRows:
+    """Rows to typed events, personal data opened over the connection that they came by."""
+    decode = decoder(types)
+
+    def decode_rows(
+        connection: psycopg.Connection[Any] | psycopg.Cursor[Any], rows: list[Raw]
+    ) -> list[Recorded[Any]]:
+        return decode(privacy.opened(connection, rows))
+
+    return decode_rows

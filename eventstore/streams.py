@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from eventstore.append import Append, Appended, Effect, Idempotency
 from eventstore.errors import WrongExpectedVersion
-from eventstore.event import Event, Folds, Metadata, Recorded
+from eventstore.event import Event, Folds, Metadata
 from eventstore.read import PAGE_EVENTS_MAX
-from eventstore.state_cache import Loaded, StateCache
+from eventstore.snapshots import codec_of
+from eventstore.state_cache import Loaded, StateCache, fold
 from eventstore.store import EventStore
 
 ATTEMPTS_MAX = 20
@@ -38,7 +39,8 @@ class Streams:
 
     Executions on one stream take turns within the process, so they conflict only with other
     processes; different streams go side by side. The states of the `cached_streams_max` streams
-    used last are kept, so that only their new events are read.
+    used last are kept, so that only their new events are read; other streams are loaded from their
+    snapshots, where their class takes part in that (eventstore/snapshots.py).
     """
 
     def __init__(self, store: EventStore, *, cached_streams_max: int = CACHED_STREAMS_MAX) -> None:
@@ -59,7 +61,13 @@ class Streams:
             start = Loaded(folded.initial(stream), 0, 0)
             return await self._go_on(start, stream, up_to_version=up_to_version)
         erasures = self._renewed()
-        loaded = await self._go_on(self._cache.start(folded, stream), stream)
+        start = self._cache.start(folded, stream)
+        if start.version or codec_of(folded) is None:
+            loaded = await self._go_on(start, stream)
+            self.store.snapshots.consider(folded, stream, start.version, loaded.version)
+        else:
+            load = self.store.snapshots.load
+            loaded = await self.store.reading(lambda c: load(c, folded, stream))
         self._cache.keep(stream, loaded, erasures)
         return loaded
 
@@ -90,14 +98,22 @@ class Streams:
         """What was answered to the key before; if nothing was, the state."""
         erasures = self._renewed()
         start = self._cache.start(folded, stream)
-        seen, events = await self.store.replayed_or_stream(
-            idempotency, stream, after_version=start.version, limit=PAGE_EVENTS_MAX
-        )
-        if seen is not None:
-            return seen
-        loaded = fold(start, events)
-        if len(events) == PAGE_EVENTS_MAX:
-            loaded = await self._go_on(loaded, stream)
+        if start.version or codec_of(folded) is None:
+            seen, events = await self.store.replayed_or_stream(
+                idempotency, stream, after_version=start.version, limit=PAGE_EVENTS_MAX
+            )
+            if seen is not None:
+                return seen
+            loaded = fold(start, events)
+            if len(events) == PAGE_EVENTS_MAX:
+                loaded = await self._go_on(loaded, stream)
+            self.store.snapshots.consider(folded, stream, start.version, loaded.version)
+        else:
+            load = self.store.snapshots.load
+            found = await self.store.replayed_or(idempotency, lambda c: load(c, folded, stream))
+            if isinstance(found, Appended):
+                return found
+            loaded = found
         self._cache.keep(stream, loaded, erasures)
         return loaded
 
@@ -189,6 +205,7 @@ class Streams:
                     state = (await self.load(folded, stream))[0]
                 elif events:
                     version = appended.versions[stream]
+                    self.store.snapshots.consider(folded, stream, loaded.version, version)
                     self._cache.keep(stream, Loaded(state, version, appended.position), erasures)
                 return Executed(state, appended)
         raise AssertionError("the last attempt returns or raises")
@@ -204,13 +221,3 @@ class Streams:
             lock, waiting = self._turns.pop(stream)
             if waiting > 1:
                 self._turns[stream] = (lock, waiting - 1)
-
-
-def fold(loaded: Loaded[S], events: Sequence[Recorded[Any]]) -> Loaded[S]:
-    """The state after some more events of its stream."""
-    if not events:
-        return loaded
-    state = loaded.state
-    for recorded in events:
-        state = state.evolve(recorded.event)
-    return Loaded(state, events[-1].version, events[-1].position)

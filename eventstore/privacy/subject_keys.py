@@ -25,6 +25,7 @@ from eventstore.errors import (
 )
 from eventstore.layout import Layout
 from eventstore.privacy.keyring import KEY_BYTES, Keyring
+from eventstore.snapshots import drop_all
 
 KEYS_CACHED_MAX = 10_000
 REWRAP_KEYS = 1_000
@@ -163,7 +164,9 @@ class SubjectKeys:
 
 
 def destruction(layout: Layout, subject: str) -> tuple[Effect, ...]:
-    """What destroys a key, in the transaction that records it, and makes every process notice."""
+    """What destroys a key, in the transaction that records it, deletes the states that were folded
+    before, and makes every process notice.
+    """
     return (
         Effect(
             f"INSERT INTO {layout.schema}.subject_keys (subject, erased_at) VALUES (%s, now()) "
@@ -172,5 +175,6 @@ def destruction(layout: Layout, subject: str) -> tuple[Effect, ...]:
             (subject,),
         ),
         Effect(f"UPDATE {layout.schema}.log SET erasures = erasures + 1"),
+        *drop_all(layout),
         Effect("SELECT pg_notify(%s, %s)", (layout.channel, layout.erasure_notice.decode())),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import ClassVar
 
 from subgraphs.inventory.domain.movement import movement_of
 from subgraphs.inventory.errors import (
@@ -54,8 +55,10 @@ class StockItem:
     """State folded from one stock stream. Figures are whole units.
 
     `low_at` is the threshold of the low-stock event; it is policy, not state, and comes with the
-    command.
+    command. Every order line is some events of a stock item: its streams are the longest.
     """
+
+    SNAPSHOT_VERSION: ClassVar[int] = 1
 
     id: str
     place: Place | None = None

@@ -63,8 +63,13 @@ class Writer:
 
     @property
     def commits(self) -> bool:
-        """Whether what it sends, or waits for the answer to, holds the commit."""
-        return "commit" in self.statements
+        """Whether what it sends, or waits for the answer to, stores something for good."""
+        return "store" in self.statements
+
+    @property
+    def needs_lock(self) -> bool:
+        """Whether what it sends takes the lock of the log's row: first of all, or in one call."""
+        return "lock" in self.statements or self.statements == ["store"]
 
     @property
     def locks(self) -> bool:
@@ -145,7 +150,7 @@ class Schedule:
         """Let a writer's burst, or the answer to it, pass."""
         if writer.at == "sent":
             others = [other for other in self.writers if other is not writer]
-            if "lock" in writer.statements and any(other.at == "waiting" for other in others):
+            if writer.needs_lock and any(other.at == "waiting" for other in others):
                 return self._go_on(next(other for other in others if other.at == "waiting"))
             self._note(writer, f"sends {' '.join(writer.statements) or 'SQL'}")
             writer.gate.forward()
@@ -164,7 +169,7 @@ class Schedule:
         return None
 
     def _locked_out(self, writer: Writer) -> bool:
-        return "lock" in writer.statements and any(
+        return writer.needs_lock and any(
             other.locks for other in self.writers if other is not writer
         )
 
@@ -202,10 +207,11 @@ class Schedule:
         appends = []
         for _ in range(random.choice((1, 1, 1, 2))):
             places = [f"{number}.{len(appends)}.{n}" for n in range(random.choice((1, 1, 2, 3)))]
-            expected: ExpectedVersion = random.choice(
-                (ANY, ANY, ANY, NO_STREAM, STREAM_EXISTS, random.randint(0, 6))
-            )
             stream = random.choice(("a", "b", "c"))
+            seen = max((caller.version_of(stream) for caller in self.callers), default=0)
+            expected: ExpectedVersion = random.choice(
+                (ANY, ANY, NO_STREAM, STREAM_EXISTS, seen, seen, seen, random.randint(0, 6))
+            )
             appends.append(Append(stream, [BoxMoved(place) for place in places], expected))
         key = None
         if random.random() < 0.3:

@@ -51,6 +51,10 @@ class Caller:
     def places(self) -> list[str]:
         return [event.place for append in self.appends for event in append.events]
 
+    def version_of(self, stream: str) -> int:
+        """What its answer says of a stream; 0 if nothing."""
+        return self.future.result().versions.get(stream, 0) if self.acknowledged else 0
+
     @property
     def acknowledged(self) -> bool:
         return self.told in ("stored", "replayed")
