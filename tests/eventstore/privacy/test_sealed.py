@@ -256,19 +256,21 @@ async def test_what_does_not_open_is_said(
 
 
 async def test_keys_are_wrapped_anew_while_the_store_is_used(house: EventStore) -> None:
+    """By a process that reads next, and by one that makes a key next."""
     for number in range(3):
         await arrive(house, f"gst_{number}", f"sty_{number}")
     masters = [MASTER]
     async with (
-        open_house(house.conninfo, keyring=Keyring(lambda: masters)) as running,
+        open_house(house.conninfo, keyring=Keyring(lambda: masters)) as reading,
+        open_house(house.conninfo, keyring=Keyring(lambda: masters)) as making,
         open_house(house.conninfo, OTHER_MASTER, MASTER) as rotating,
     ):
         keys = rotating.privacy.keys
         assert keys is not None
         masters[:] = [OTHER_MASTER, MASTER]  # what a running process finds when it looks again
+        await arrive(making, "gst_9", "sty_9")
         assert [rotating.reading_sync(keys.rewrap) for _ in range(2)] == [3, 0]
-        assert len(await running.read()) == 3
-        await arrive(running, "gst_9", "sty_9")
+        assert len(await reading.read()) == 4
     async with open_house(house.conninfo, OTHER_MASTER) as after:
         names = [recorded.event.name for recorded in await after.read()]
     assert names == [f"Name of gst_{number}" for number in (0, 1, 2, 9)]
