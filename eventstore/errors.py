@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class EventStoreError(Exception):
     """Base of all errors of this package."""
@@ -200,11 +202,11 @@ class WrongMasterKey(EventStoreError):
 
     code = "WRONG_MASTER_KEY"
 
-    def __init__(self, name: str, found: str, expected: object) -> None:
+    def __init__(self, name: str, found: str, expected: Sequence[str]) -> None:
         self.name, self.found, self.expected = name, found, expected
         super().__init__(
-            f"the event store {name!r} has keys wrapped by the master key {found}, but those at "
-            f"hand are {expected}: restore that key from its backup, nothing else opens them"
+            f"the event store {name!r} has keys wrapped by the master key {found}, but at hand is "
+            f"{', '.join(expected)}: restore that key from its backup, nothing else opens them"
         )
 
 

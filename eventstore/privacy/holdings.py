@@ -24,7 +24,8 @@ class Key(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """`sealed` events of the person open with their key. `plain` ones were stored before their type
+    """`sealed` events open with the person's key, or where their command came from does. `plain`
+    ones were stored before their type
     had personal fields: no erasure reaches those.
     """
 
@@ -48,13 +49,16 @@ def holdings(
     ).fetchall()
     key = Key.NONE if not keys else Key.DESTROYED if keys[0][0] else Key.HELD
     members = {name: shape.subject for name in types.names if (shape := types.personal(name))}
+    of = b'{"of":%b,' % string(subject)
     counted = connection.execute(
-        "SELECT count(*) FILTER (WHERE starts_with(payload::text, %s)),"
+        "SELECT count(*) FILTER (WHERE starts_with(payload::text, %s)"
+        " OR strpos(metadata::text, %s) > 0),"
         " count(*) FILTER (WHERE NOT starts_with(payload::text, %s) AND payload ->> member = %s)"
         f" FROM {layout.schema}.events LEFT JOIN unnest(%s::text[], %s::text[]) AS t (name, member)"
         " ON type = name".encode(),
         [
-            (PREFIX + b'{"of":%b,' % string(subject)).decode(),
+            (PREFIX + of).decode(),
+            (b'"client":' + of).decode(),
             PREFIX.decode(),
             subject,
             list(members),

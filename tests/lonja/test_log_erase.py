@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from eventstore import Append, EventStore, EventTypes, SubjectErased
+from eventstore import Actor, Append, Client, EventStore, EventTypes, SubjectErased
 from lonja.cli import main
 from lonja.keys import master_keyring
 from lonja.settings import SERVICES, load
-from tests.support.guests import GuestArrived
+from tests.support.guests import GuestArrived, GuestLeft
 from tests.support.shelf import metadata
 
 pytestmark = pytest.mark.slow
@@ -37,14 +37,16 @@ def databases(
 
 def opened(databases: dict[str, str], service: str) -> EventStore:
     """The log of a service, which has a type of the tests' own, as a process would open it."""
-    types = EventTypes([GuestArrived])
+    types = EventTypes([GuestArrived, GuestLeft])
     return EventStore(databases[service], types, name=service, keyring=master_keyring(load()))
 
 
 async def arrive(databases: dict[str, str], service: str, guest: str = "gst_1") -> None:
     async with opened(databases, service) as store:
-        event = GuestArrived(guest, "Zephyrine", 2)
-        await store.append(Append("sty_1", [event]), metadata=metadata())
+        arrived, left = GuestArrived(guest, "Zephyrine", 2), GuestLeft(guest)
+        await store.append(Append("sty_1", [arrived]), metadata=metadata())
+        given = metadata(actor=Actor("user", guest), client=Client("203.0.113.7"))
+        await store.append(Append("sty_1", [left]), metadata=given)
 
 
 async def names(databases: dict[str, str], service: str) -> list[str]:
@@ -67,7 +69,7 @@ def test_a_person_is_forgotten_in_every_service(databases: dict[str, str]) -> No
         **dict.fromkeys(("users", "orders"), "destroyed"),
     }
     assert {row["read_models"] for row in rows} == {"forgotten"}
-    assert [row["events"] for row in rows if row["service"] == "users"] == [1]
+    assert [row["events"] for row in rows if row["service"] == "users"] == [2]
     for service in ("users", "orders"):
         assert asyncio.run(names(databases, service)) == ["erased"]
     with psycopg.connect(databases["journal"]) as connection:
