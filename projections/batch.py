@@ -131,7 +131,7 @@ def _fold(
 ) -> None:
     projection, member = share.member.projection, share.member
     if share.undecodable:
-        _refuse_undecodable(share.events)
+        refuse_undecodable(share.events)
     use_schema(connection, member.build.schema_name)
     cursor = connection.cursor()
     started = time.perf_counter()
@@ -146,7 +146,8 @@ def _fold(
             raise TooSlow(member)
 
 
-def _refuse_undecodable(events: Sequence[Recorded[Any]]) -> None:
+def refuse_undecodable(events: Sequence[Recorded[Any]]) -> None:
+    """Raise what made one of them unreadable."""
     for recorded in events:
         if isinstance(recorded.event, Undecodable):
             raise recorded.event.error
@@ -210,7 +211,7 @@ def try_one(
     connection.execute("SAVEPOINT one")
     use_schema(connection, member.build.schema_name)
     try:
-        _refuse_undecodable([recorded])
+        refuse_undecodable([recorded])
         projection.apply(recorded, connection.cursor())
         connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
         connection.execute("SET CONSTRAINTS ALL DEFERRED")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 
 class ProjectionError(Exception):
@@ -142,6 +143,18 @@ class NothingToSwitch(ProjectionError):
     def __init__(self, name: str, way_on: str) -> None:
         self.name = name
         super().__init__(f"projection {name!r} has no other build to switch to: {way_on}")
+
+
+class NothingToFold(ProjectionError):
+    """What was asked for a scratch copy has no event that the projection handles."""
+
+    code = "NOTHING_TO_FOLD"
+
+    def __init__(self, name: str, stream: str | None, since: datetime | None) -> None:
+        self.name, self.stream, self.since = name, stream, since
+        where = "" if stream is None else f" in the stream {stream!r}"
+        when = "" if since is None else f" since {since:%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(f"projection {name!r} handles no event{where}{when}")
 
 
 class NotCaughtUp(ProjectionError):

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,9 @@ from psycopg import sql
 
 from eventstore.event import Recorded
 from projections import catalogue
-from projections.batch import Connection, described
+from projections.batch import Connection, described, refuse_undecodable
 from projections.catalogue import Build, State
-from projections.errors import UnknownProjection
+from projections.errors import NothingToFold, UnknownProjection
 from projections.projection import Projection, check
 from projections.store_log import StoreLog
 from projections.verify import EXAMPLES_MAX, columns_of, key_of
@@ -65,7 +65,10 @@ async def scratch(
     stream: str | None = None,
     since: datetime | None = None,
 ) -> Trial:
-    """Fold one stream, or what was recorded since a time, into tables that stay to be looked at."""
+    """Fold one stream, or what was recorded since a time, into tables that stay to be looked at.
+
+    Raises NothingToFold where nothing is that the projection handles.
+    """
     check(projection)
     return await asyncio.to_thread(_trial, source, conninfo, projection, 0, stream, since)
 
@@ -88,31 +91,32 @@ def _trial(
         connection.execute("BEGIN")
         taken, total = source.sample(connection, projection.types, max(sample, 1))
         if since is not None:
-            events = _since(source, connection, projection, since, stream)
+            batches = _since(source, connection, projection, since, stream)
         else:
             taken = taken if stream is None else [stream]
-            events = source.streams(connection, taken, projection.types)
+            batches = iter([source.streams(connection, taken, projection.types)])
         schema = f"{projection.name}_scratch"
         catalogue.make_tables(connection, projection, schema)
-        started = time.perf_counter()
-        errors = _fold(connection, projection, schema, events)
-        seconds = time.perf_counter() - started
+        folded = _fold(connection, projection, schema, batches)
+        if not folded.events and not sample:
+            connection.execute("ROLLBACK")
+            raise NothingToFold(projection.name, stream, since)
         rows, differences, examples = _compare(connection, live, schema)
         size = _size(connection, schema)
         connection.execute("ROLLBACK" if sample else "COMMIT")
-    scale = total / len(events) if events else 0.0
+    scale = total / folded.events if folded.events else 0.0
     return Trial(
         projection.name,
         projection.version,
         "" if sample else schema,
-        len({recorded.stream for recorded in events}),
-        len(events),
+        len(folded.streams),
+        folded.events,
         rows,
         differences,
         examples,
-        tuple(errors),
+        tuple(folded.errors.values())[:EXAMPLES_MAX],
         total,
-        seconds * scale,
+        folded.seconds * scale,
         round(size * scale),
     )
 
@@ -123,41 +127,71 @@ def _since(
     projection: Projection,
     since: datetime,
     stream: str | None,
-) -> list[Recorded[Any]]:
-    events: list[Recorded[Any]] = []
+) -> Iterator[list[Recorded[Any]]]:
     after = source.position_at(connection, since)
     while True:
         page = source.read_page(connection, after, limit=PAGE_EVENTS, types=projection.types)
-        events += [found for found in page.events if stream is None or found.stream == stream]
+        yield [found for found in page.events if stream is None or found.stream == stream]
         if page.position == after:
-            return events
+            return
         after = page.position
 
 
+@dataclass(slots=True)
+class _Folded:
+    """What was folded, in which time; the errors by their keys."""
+
+    events: int = 0
+    seconds: float = 0.0
+    streams: set[str] = field(default_factory=set)
+    errors: dict[str, str] = field(default_factory=dict)
+
+
 def _fold(
-    connection: Connection, projection: Projection, schema: str, events: Sequence[Recorded[Any]]
-) -> list[str]:
-    """Fold by batches; event by event where a batch fails. Returns keys and errors."""
-    errors: dict[str, str] = {}
-    catalogue.use_schema(connection, schema)
-    for start in range(0, len(events), PAGE_EVENTS):
-        batch = events[start : start + PAGE_EVENTS]
-        connection.execute("SAVEPOINT batch")
+    connection: Connection,
+    projection: Projection,
+    schema: str,
+    batches: Iterable[list[Recorded[Any]]],
+) -> _Folded:
+    """Fold by batches; event by event where a batch fails."""
+    folded = _Folded()
+    for given in batches:
+        catalogue.use_schema(connection, schema)
+        started = time.perf_counter()
+        for start in range(0, len(given), PAGE_EVENTS):
+            batch = given[start : start + PAGE_EVENTS]
+            connection.execute("SAVEPOINT batch")
+            try:
+                refuse_undecodable(batch)
+                projection.fold(batch, connection.cursor())
+                connection.execute("RELEASE SAVEPOINT batch")
+            except Exception:
+                connection.execute("ROLLBACK TO SAVEPOINT batch")
+                _fold_singly(connection, projection, batch, folded.errors)
+        folded.seconds += time.perf_counter() - started
+        folded.events += len(given)
+        folded.streams.update(recorded.stream for recorded in given)
+    return folded
+
+
+def _fold_singly(
+    connection: Connection,
+    projection: Projection,
+    batch: Sequence[Recorded[Any]],
+    errors: dict[str, str],
+) -> None:
+    for recorded in batch:
+        key = projection.key(recorded)
+        if key in errors:
+            continue
+        connection.execute("SAVEPOINT one")
         try:
-            projection.fold(batch, connection.cursor())
-        except Exception:
-            connection.execute("ROLLBACK TO SAVEPOINT batch")
-            for recorded in batch:
-                key = projection.key(recorded)
-                if key in errors:
-                    continue
-                connection.execute("SAVEPOINT one")
-                try:
-                    projection.apply(recorded, connection.cursor())
-                except Exception as error:
-                    connection.execute("ROLLBACK TO SAVEPOINT one")
-                    errors[key] = f"{key}: {described(error)[0]}"
-    return list(errors.values())[:EXAMPLES_MAX]
+            refuse_undecodable([recorded])
+            projection.apply(recorded, connection.cursor())
+            connection.execute("RELEASE SAVEPOINT one")
+        except Exception as error:
+            connection.execute("ROLLBACK TO SAVEPOINT one")
+            errors[key] = f"{key}: {described(error)[0]}"
 
 
 def _compare(

@@ -23,6 +23,7 @@ from projections.log import Connection, LogPage, NotRead, Undecodable
 
 GAP_SECONDS_MAX = 5.0
 """How long a missing position is waited for before it is passed over (and shows in `seen`)."""
+RELATED_STREAMS_MAX = 10
 PART_OF = "(hashtextextended(stream, 7) & 1023) % {}"
 """In which part, of so many, an event's stream is."""
 
@@ -74,6 +75,11 @@ class StoreLog:
         self._sample = (
             "SELECT DISTINCT stream FROM (SELECT stream, row_number() OVER (ORDER BY position) AS n"
             f" FROM {events} WHERE type = ANY(%s)) e WHERE n %% %s = 0 LIMIT %s"
+        )
+        self._related = (
+            f"SELECT DISTINCT stream FROM {events} WHERE type = ANY(%s) AND stream <> ALL(%s)"
+            f" AND metadata ->> 'correlation_id' = ANY (ARRAY(SELECT metadata ->> 'correlation_id'"
+            f" FROM {events} WHERE stream = ANY(%s) AND type = ANY(%s))) LIMIT %s"
         )
         self._at = f"SELECT max(position) FROM {events} WHERE recorded_at < %s"
         self._head = f"SELECT position FROM {store.layout.schema}.log"
@@ -186,14 +192,19 @@ class StoreLog:
         self, connection: Connection, types: Collection[str], count: int
     ) -> tuple[list[str], int]:
         """Names of some streams that have events of these types, spread over the log, and how many
-        events of these types there are.
+        events of these types there are. With them come the streams that share commands with them,
+        for rows are made of several; not where these are `RELATED_STREAMS_MAX` times as many.
         """
         row = connection.execute(self._count, (list(types),)).fetchone()
         total = 0 if row is None else int(row[0])
-        found = connection.execute(
-            self._sample, (list(types), max(1, total // (4 * count)), count)
+        step = max(1, total // (4 * count))
+        found = connection.execute(self._sample, (list(types), step, count)).fetchall()
+        taken = [stream for (stream,) in found]
+        most = RELATED_STREAMS_MAX * count
+        more = connection.execute(
+            self._related, (list(types), taken, taken, list(types), most)
         ).fetchall()
-        return [stream for (stream,) in found], total
+        return taken + ([stream for (stream,) in more] if len(more) < most else []), total
 
     def position_at(self, connection: Connection, since: datetime) -> int:
         """The last position recorded before a time."""

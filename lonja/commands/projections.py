@@ -272,7 +272,7 @@ async def _list(settings: Settings, watch: bool, as_json: bool) -> None:
             await asyncio.sleep(WATCH_SECONDS)
 
 
-_NUMBERS = ("version", "build", "position", "lag", "lag_seconds", "rate", "parked", "megabytes")
+_NUMBERS = tuple("version build position lag lag_seconds rate missing parked megabytes".split())
 
 
 async def _rebuild(
@@ -352,6 +352,8 @@ def _print_trial(trial: Trial, as_json: bool) -> None:
         f"{trial.differences:,} rows differ from the live ones"
         + (f", among them {', '.join(trial.examples)}" if trial.examples else "")
     )
+    if trial.differences:
+        console.print("(those made of more streams than were folded differ by nature)")
     for error in trial.errors:
         console.print(f"would be parked: {error}")
 

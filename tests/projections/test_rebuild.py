@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from projections.errors import (
     InvalidProjection,
     NotAProjection,
     NotCaughtUp,
+    NothingToFold,
     NothingToSwitch,
     RebuildInProgress,
     UnknownProjection,
@@ -275,6 +277,20 @@ async def test_a_dry_run_says_what_would_change_and_writes_nothing(
 
 
 @pytest.mark.slow
+async def test_a_dry_run_takes_streams_that_share_commands_together(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations = Operations(store, [Totals()])
+    async with ProjectionRunner(store, [Totals()]) as runner:
+        position = await deposits(store, accounts=4, times=2)  # of one correlation
+        assert await runner.wait_for(position, 5)
+    assert (await operations.dry_run("totals", streams=1)).differences == 0
+    monkeypatch.setattr("projections.store_log.RELATED_STREAMS_MAX", 2)
+    alone = await operations.dry_run("totals", streams=1)
+    assert (alone.streams, alone.differences) == (1, 1)
+
+
+@pytest.mark.slow
 async def test_a_scratch_copy_holds_one_stream_or_what_is_new(
     store: EventStore, database: str
 ) -> None:
@@ -288,6 +304,11 @@ async def test_a_scratch_copy_holds_one_stream_or_what_is_new(
     assert rows(database, "SELECT deposits FROM totals_scratch.totals") == [{"deposits": 3}]
     failing = await operations.scratch("balances", since=since)
     assert failing.rows == {"balances": 0}
+    with pytest.raises(NothingToFold, match="no event in the stream 'acc_9'"):
+        await operations.scratch("balances", stream="acc_9")
+    with pytest.raises(NothingToFold, match="no event since 2100"):
+        await operations.scratch("balances", since=datetime(2100, 1, 1, tzinfo=UTC))
+    assert rows(database, "SELECT count(*) AS kept FROM balances_scratch.balances") == [{"kept": 0}]
 
 
 async def test_what_cannot_be_rebuilt_is_refused(store: EventStore) -> None:
