@@ -272,7 +272,10 @@ async def _list(settings: Settings, watch: bool, as_json: bool) -> None:
             await asyncio.sleep(WATCH_SECONDS)
 
 
-_NUMBERS = tuple("version build position lag lag_seconds rate missing parked megabytes".split())
+_NUMBERS = (
+    *("version", "build", "position", "lag", "lag_seconds"),
+    *("rate", "missing", "parked", "megabytes"),
+)
 
 
 async def _rebuild(
