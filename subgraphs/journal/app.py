@@ -25,13 +25,13 @@ def build(context: ServiceContext) -> Service[JournalResources]:
     reads = ReadModels(context.conninfo)
     own: dict[str, Feed] = {context.name: LocalFeed(store, public_only=False)}
     feeds = ChainMap(own, cast("dict[str, Feed]", context.feeds))  # filled until the start
-    follower = Follower(context.conninfo, feeds)
+    follower = Follower(context.conninfo, feeds, store)
     return Service(
         context,
         store=store,
         reads=reads,
         schema=SCHEMA,
-        resources=JournalResources(JournalReads(reads), follower, store),
+        resources=JournalResources(JournalReads(reads, store), follower, store),
         reactors=[Forgetting(store, context.clock)],
         background=[follower],
         tables=TABLES + READ_TABLES,

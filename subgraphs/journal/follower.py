@@ -8,7 +8,7 @@ same time.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,8 @@ import msgspec
 import psycopg
 import structlog
 
-from eventstore import EventStoreError, Feed, FeedEvent
+from eventstore import EventStore, EventStoreError, Feed, FeedEvent
+from subgraphs.journal.personal import Personal, client_of, sealed, split
 from subgraphs.journal.redaction import redact, without_nul
 
 log = structlog.get_logger("subgraphs.journal")
@@ -29,6 +30,13 @@ RETRY_SECONDS_FIRST = 0.2
 RETRY_SECONDS_MAX = 5.0
 
 TABLES = """
+DO $$ BEGIN  -- copied anew: what was kept before could not be forgotten
+    IF EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'public'
+               AND table_name = 'journal_events' AND column_name = 'ip') THEN
+        DROP TABLE public.journal_events;
+        DELETE FROM public.journal_checkpoints;
+    END IF;
+END $$;
 CREATE TABLE IF NOT EXISTS public.journal_events (
     service text NOT NULL,
     position bigint NOT NULL,
@@ -39,10 +47,13 @@ CREATE TABLE IF NOT EXISTS public.journal_events (
     type_version integer NOT NULL,
     data jsonb NOT NULL,
     redacted text[] NOT NULL,
+    subject text,
+    sealed text,
     actor_kind text NOT NULL,
     actor_id text NOT NULL,
     on_behalf_of text,
-    ip text,
+    client_of text,
+    client text,
     reason text,
     command_id text NOT NULL,
     correlation_id text NOT NULL,
@@ -78,10 +89,13 @@ _COLUMNS = {
     "type_version": "integer",
     "data": "jsonb",
     "redacted": "text[]",
+    "subject": "text",
+    "sealed": "text",
     "actor_kind": "text",
     "actor_id": "text",
     "on_behalf_of": "text",
-    "ip": "text",
+    "client_of": "text",
+    "client": "text",
     "reason": "text",
     "command_id": "text",
     "correlation_id": "text",
@@ -105,10 +119,12 @@ not the event loop.
 
 
 class Follower:
-    """Follows all feeds, each at its own pace. `feeds` is read when it starts."""
+    """Follows all feeds, each at its own pace. `feeds` is read when it starts; `store` has the keys
+    that personal data is sealed with.
+    """
 
-    def __init__(self, conninfo: str, feeds: Mapping[str, Feed]) -> None:
-        self._conninfo, self._feeds = conninfo, feeds
+    def __init__(self, conninfo: str, feeds: Mapping[str, Feed], store: EventStore) -> None:
+        self._conninfo, self._feeds, self._store = conninfo, feeds, store
         self._tasks: list[asyncio.Task[None]] = []
         self._positions: dict[str, int] = {}
         self._moved = asyncio.Condition()
@@ -165,13 +181,20 @@ class Follower:
         )
         if page.position == self._positions[name]:
             return
-        rows = msgspec.json.encode([_row(name, event) for event in page.events]).decode()
+        rows = msgspec.json.encode(await self._rows(name, page.events)).decode()
         await connection.execute(
             _COPY.encode(), {"rows": rows, "service": name, "position": page.position}
         )
         await self._move(name, page.position)
         if len(page.events) < BATCH_EVENTS_MAX:
             await asyncio.sleep(LINGER_SECONDS)
+
+    async def _rows(self, name: str, events: Sequence[FeedEvent]) -> list[dict[str, Any]]:
+        made = [_row(name, event) for event in events]
+        columns = await sealed(
+            self._store, [(name, row["position"], personal) for row, personal in made]
+        )
+        return [row | more for (row, _), more in zip(made, columns, strict=True)]
 
     async def _move(self, name: str, position: int) -> None:
         async with self._moved:
@@ -187,10 +210,15 @@ async def _checkpoint(connection: psycopg.AsyncConnection[Any], name: str) -> in
     return 0 if row is None else int(row[0])
 
 
-def _row(service: str, event: FeedEvent) -> dict[str, Any]:
+def _row(service: str, event: FeedEvent) -> tuple[dict[str, Any], Personal]:
+    """The row without what is personal, and that."""
     metadata = event.metadata
     data, redacted = redact(event.data)
-    return {
+    values = None
+    if event.subject and event.personal:
+        data, values = split(data, event.personal)
+    client, address = client_of(metadata)
+    row = {
         "service": service,
         "position": event.position,
         "id": event.id,
@@ -203,7 +231,6 @@ def _row(service: str, event: FeedEvent) -> dict[str, Any]:
         "actor_kind": metadata.actor.kind,
         "actor_id": metadata.actor.id,
         "on_behalf_of": metadata.actor.on_behalf_of,
-        "ip": metadata.client.ip if metadata.client else None,
         "reason": metadata.reason and without_nul(metadata.reason),
         "command_id": metadata.command_id,
         "correlation_id": metadata.correlation_id,
@@ -211,3 +238,5 @@ def _row(service: str, event: FeedEvent) -> dict[str, Any]:
         "occurred_at": metadata.occurred_at,
         "recorded_at": event.recorded_at,
     }
+    subject = event.subject if values is not None else None
+    return row, Personal(subject, values, client, address)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from eventstore import EventStore
 from projections import ReadModels
+from subgraphs.journal.personal import opened
 from subgraphs.shared.events import AuditRead
 from subgraphs.shared.paging import Keyset, Page
 
@@ -56,10 +58,14 @@ NO_READS = f"type <> '{AuditRead.TYPE}'"
 
 
 class JournalReads:
-    """Rows by key for loaders, and pages of lists."""
+    """Rows by key for loaders, and pages of lists. `store` has the keys to what is personal."""
 
-    def __init__(self, reads: ReadModels) -> None:
-        self._reads = reads
+    def __init__(self, reads: ReadModels, store: EventStore) -> None:
+        self._reads, self._store = reads, store
+
+    async def _fetch(self, query: str, params: Any) -> list[dict[str, Any]]:
+        """Rows of copied events, with what is personal in them."""
+        return await opened(self._store, await self._reads.fetch(query, params))
 
     async def page(self, page: Page, where: Where) -> list[dict[str, Any]]:
         """Events that match every given condition. Of `audit.read` there is one for each page that
@@ -73,7 +79,7 @@ class JournalReads:
             name: list(value) if name in ("service", "type") else value
             for name, value in given.items()
         }
-        return await self._reads.fetch(
+        return await self._fetch(
             f"SELECT * FROM public.journal_events WHERE {' AND '.join(conditions)}"
             f" ORDER BY {page.order} LIMIT {page.limit}",
             {**page.params, **params},
@@ -81,14 +87,14 @@ class JournalReads:
 
     async def events(self, ids: Sequence[str]) -> dict[str, Row]:
         """Events by id."""
-        rows = await self._reads.fetch(
+        rows = await self._fetch(
             "SELECT * FROM public.journal_events WHERE id = ANY(%s::uuid[])", (list(ids),)
         )
         return {str(row["id"]): row for row in rows}
 
     async def consequences(self, ids: Sequence[str]) -> dict[str, list[Row]]:
         """Events that each of these led to directly, oldest first."""
-        rows = await self._reads.fetch(
+        rows = await self._fetch(
             "SELECT * FROM public.journal_events WHERE causation_id = ANY(%s)"
             " ORDER BY recorded_at, id",
             (list(ids),),
@@ -103,7 +109,7 @@ class JournalReads:
 
         Causes are found by the index of ids; one that is a command's id ends the chain.
         """
-        return await self._reads.fetch(
+        return await self._fetch(
             """
             WITH RECURSIVE chain AS (
                 SELECT events.*, 0 AS distance FROM public.journal_events AS events
@@ -122,7 +128,7 @@ class JournalReads:
 
     async def histories(self, streams: Sequence[str], page: Page) -> dict[str, list[Row]]:
         """The same page of each stream's events, in order."""
-        rows = await self._reads.fetch(
+        rows = await self._fetch(
             f"""
             SELECT found.* FROM unnest(%(streams)s::text[]) AS asked (stream)
             CROSS JOIN LATERAL (

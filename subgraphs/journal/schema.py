@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -105,7 +106,7 @@ class RecordedEvent(Node):
             data=row["data"],
             redacted_fields=list(row["redacted"]),
             actor=_actor(row),
-            reason=row["reason"],
+            reason=row["reason"] or _written(row["data"]),
             command_id=strawberry.ID(row["command_id"]),
             causation_id=_id(row["causation_id"]),
             correlation_id=strawberry.ID(row["correlation_id"]),
@@ -300,6 +301,12 @@ def _seen(row: Row) -> bytes:
 def _without_address(row: Row, user_id: str | None) -> Row:
     """Where others acted from is for auditors: staff keep their addresses to themselves."""
     return row if row["actor_id"] == user_id else {**row, "ip": None}
+
+
+def _written(data: Mapping[str, Any]) -> str | None:
+    """The reason that an event itself has, being somebody's words or a code."""
+    reason = data.get("reason")
+    return reason if isinstance(reason, str) else None
 
 
 def _actor(row: Row) -> Actor:
