@@ -20,6 +20,7 @@ from lonja.errors import LonjaError
 from lonja.settings import SERVICES, Settings
 from lonja.wiring import AnyService, build_service
 from projections import ReactorRunner
+from subgraphs.users.app import UsersService
 
 BESIDE_SECONDS_MAX = 120.0
 """How long the read models and reactors may take to forget."""
@@ -41,6 +42,12 @@ class Beside(StrEnum):
     PARKED = "parked"
 
 
+class OrdersUnderWay(LonjaError):
+    """Somebody whose orders have not ended is not to be forgotten."""
+
+    code = "ORDERS_UNDER_WAY"
+
+
 @dataclass(frozen=True, slots=True)
 class Erased:
     """What became of a person in one service. `before` is what its log held until then; `again` if
@@ -55,7 +62,9 @@ class Erased:
 
 
 class Eraser:
-    """The services, opened to erase somebody: they may be running elsewhere, or not at all."""
+    """The services, opened to erase somebody: they may be running elsewhere, or not at all. Their
+    read models follow.
+    """
 
     def __init__(self, services: Sequence[AnyService]) -> None:
         self._services = services
@@ -69,6 +78,15 @@ class Eraser:
                 "search` and the journal show it (usr_…)"
             )
         return found
+
+    async def check_orders(self, subject: str) -> None:
+        """Raises OrdersUnderWay while the person waits for something that we owe them."""
+        users = next(each for each in self._services if isinstance(each, UsersService))
+        if under_way := await users.resources.users.orders_under_way(subject):
+            raise OrdersUnderWay(
+                f"{subject} has orders under way: {', '.join(under_way)}. Let them end or cancel "
+                "them, or give --force: what is still to be sent would have no address"
+            )
 
     async def erase(
         self, subject: str, held: dict[str, Holdings], *, reason: str, by: str
@@ -112,7 +130,7 @@ async def eraser(settings: Settings) -> AsyncIterator[Eraser]:
     async with AsyncExitStack() as stack:
         services = [build_service(name, settings, conninfos[name], {}) for name in SERVICES]
         for service in services:
-            await stack.enter_async_context(service.store)
+            await stack.enter_async_context(service.catching_up())
         yield Eraser(services)
 
 
@@ -125,10 +143,7 @@ async def forgotten_beside(service: AnyService, position: int) -> Beside:
         for reactor in service.reactors
         if not reactor.source and SubjectErased.TYPE in reactor.reads
     ]
-    async with (
-        service.catching_up(),
-        ReactorRunner(service.store, {}, reactors) as runner,
-    ):
+    async with ReactorRunner(service.store, {}, reactors) as runner:
         try:
             async with asyncio.timeout(BESIDE_SECONDS_MAX):
                 if not await service.runner.wait_for(position, BESIDE_SECONDS_MAX):

@@ -239,7 +239,7 @@ class UserHandlers:
         """
         admin = context.caller.require_role("erase users", Role.ADMIN)
         user, version = await self._streams.load(User, user_id)
-        under_way = await self._orders.of(user_id)
+        under_way = await self.orders_under_way(user_id)
         events = user.erase(reason, context.clock(), by=admin, under_way=under_way)
         metadata = context.metadata()
         try:
@@ -255,6 +255,10 @@ class UserHandlers:
         receipt = self._commands.receipt(appended, user_id, metadata.command_id)
         receipt.version = version
         return Done(user_id, user, receipt)
+
+    async def orders_under_way(self, user_id: str) -> Sequence[str]:
+        """The numbers of a user's orders that have not ended."""
+        return await self._orders.of(user_id)
 
     async def load(self, user_id: str) -> tuple[User, int]:
         """The user as the log has them now, and their version."""

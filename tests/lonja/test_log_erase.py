@@ -61,7 +61,7 @@ def lonja(*arguments: str, exit_code: int = 0, answer: str = "") -> Result:
 
 
 def test_a_person_is_forgotten_in_every_service(databases: dict[str, str]) -> None:
-    given = ("erase", "gst_1", "--reason", "asked to", "--by", "me", "--json")
+    given = ("erase", "gst_1", "--reason", "asked to", "--by", "me", "--yes", "--json")
     rows: list[dict[str, Any]] = json.loads(lonja(*given).stdout)
     assert [row["service"] for row in rows] == list(SERVICES)
     assert {row["service"]: row["key"] for row in rows} == {
@@ -91,12 +91,26 @@ def test_it_asks_before(databases: dict[str, str]) -> None:
     assert asyncio.run(names(databases, "users")) == ["erased"]
 
 
+def test_who_waits_for_an_order_is_not_erased(databases: dict[str, str]) -> None:
+    given = ("erase", "gst_1", "--reason", "x", "--yes")
+    lonja("erase", "gst_9", "--reason", "x", exit_code=1)  # which makes the tables
+    with psycopg.connect(databases["users"]) as connection:
+        connection.execute(
+            "INSERT INTO public.users_orders_under_way VALUES ('ord_1', 'gst_1', 'L-7')"
+        )
+    assert "gst_1 has orders under way: L-7" in lonja(*given, exit_code=1).stderr
+    assert asyncio.run(names(databases, "users")) == ["Zephyrine"]
+    lonja(*given, "--force")
+    assert asyncio.run(names(databases, "users")) == ["erased"]
+
+
 def test_who_nobody_knows_is_not_erased(databases: dict[str, str]) -> None:
     result = lonja("erase", "gst_9", "--reason", "x", "--yes", exit_code=1)
     assert "no service holds anything of 'gst_9'" in result.stderr
     with psycopg.connect(databases["users"]) as connection:
         count = connection.execute("SELECT count(*) FROM eventstore.subject_keys").fetchone()
     assert count == (1,)
+    assert "give --yes" in lonja("erase", "gst_1", "--reason", "x", "--json", exit_code=2).stderr
     assert "say why" in lonja("erase", "gst_1", "--reason", " ", exit_code=2).stderr
 
 

@@ -29,10 +29,17 @@ class NotForgottenYet(LonjaError):
 @click.option("--reason", required=True, help="Why; recorded for ever, so do not tell of them.")
 @click.option("--by", default=getpass.getuser, show_default="you", help="Who does it; recorded.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Even if orders of theirs are under way.")
 @DATA_DIR
 @AS_JSON
 def erase(
-    subject: str, reason: str, by: str, yes: bool, data_dir: Path | None, as_json: bool
+    subject: str,
+    reason: str,
+    by: str,
+    yes: bool,
+    force: bool,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Forget SUBJECT, the id of a person: destroy their key in every service's log.
 
@@ -42,7 +49,10 @@ def erase(
     """
     if not reason.strip():
         raise click.BadParameter("it is empty: say why", param_hint="--reason")
-    done = asyncio.run(_erase(load(data_dir=data_dir), subject, reason, by, yes or as_json))
+    if as_json and not yes:
+        raise click.UsageError("--json does not ask: give --yes, too")
+    settings = load(data_dir=data_dir)
+    done = asyncio.run(_erase(settings, subject, reason, by, sure=yes, force=force))
     if as_json:
         print_json([_row(each) for each in done])
     else:
@@ -62,10 +72,12 @@ def erase(
 
 
 async def _erase(
-    settings: Settings, subject: str, reason: str, by: str, sure: bool
+    settings: Settings, subject: str, reason: str, by: str, *, sure: bool, force: bool
 ) -> list[Erased]:
     async with eraser(settings) as opened:
         held = await opened.held(subject)
+        if not force:
+            await opened.check_orders(subject)
         if not sure:
             print_rows([_held(name, each) for name, each in held.items()], right=("events",))
             click.confirm(f"Forget {subject} for ever?", abort=True, err=True)
