@@ -1,13 +1,16 @@
 """The thread that commits: appends that wait while one batch is being written form the next one.
 
 Nothing waits for company: a lone append is written at once, and the more callers there are, the
-larger the batches become. Callers are coroutines of any loop, or threads.
+larger the batches become. With many of them there are two batches on their way: the server writes
+one while callers, and we, are busy with the other. Callers are coroutines of any loop, or threads.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import socket
+import sys
 import threading
 import time
 from collections import deque
@@ -29,6 +32,9 @@ from eventstore.wire import Wire
 QUEUE_APPENDS_MAX = 10_000
 BATCH_EVENTS_MAX = 2_000
 BATCH_BYTES_MAX = 8 * 1_048_576
+SENT_BATCHES_MAX = 2
+AHEAD_APPENDS_MIN = 16
+"""What a batch is worth that is sent before the one before it is answered."""
 IDLE_SECONDS_MAX = 5
 """After this the database ends the transaction of a process that stopped in the middle of one."""
 LOCK_SECONDS_MAX = 10
@@ -45,6 +51,15 @@ class Ticket:
     future: Future
     loop: asyncio.AbstractEventLoop | None
     since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """A batch that is being written, and who waits for it."""
+
+    tickets: Sequence[Ticket]
+    batch: Batch
+    sent: bool = False
 
 
 class Committer:
@@ -64,17 +79,26 @@ class Committer:
         *,
         unavailable_seconds: float,
         retry_seconds: float,
+        ahead_appends_min: int = AHEAD_APPENDS_MIN,
     ) -> None:
         self._conninfo, self._layout, self._head = conninfo, layout, head
+        self._ahead_appends_min = ahead_appends_min
         self._recent = recent
         self._committed = committed
         self._unavailable_seconds, self._retry_seconds = unavailable_seconds, retry_seconds
         self._writer = Writer(layout)
         self._queue: deque[Ticket] = deque()
+        self._stopping = self._ended = False
+        self._wire: Wire | None = None
+        self._flights: deque[Flight] = deque()
+        """What was taken from the queue and not answered."""
+        self._wanted = sys.maxsize
+        """How many have to wait for us to be woken: from sleep by the lock, or, when we wait for an
+        answer too, by a byte."""
+        self._idle = False
         self._asleep = threading.Lock()
         self._asleep.acquire()
-        self._idle = self._stopping = self._ended = False
-        self._wire: Wire | None = None
+        self._woken, self._waking = socket.socketpair()
         self.batches = 0
         self._thread = threading.Thread(
             target=self._run, name=f"{THREADS}-append-{layout.name}", daemon=True
@@ -97,14 +121,19 @@ class Committer:
         if len(self._queue) >= QUEUE_APPENDS_MAX:
             raise StoreOverloaded(self._layout.name, len(self._queue))
         self._queue.append(ticket)
-        if self._idle:
+        if len(self._queue) >= self._wanted:
             self._wake()
         if self._ended:
             self._refuse_rest()
 
     def _wake(self) -> None:
-        with suppress(RuntimeError):  # somebody else has woken it already
-            self._asleep.release()
+        self._wanted = sys.maxsize
+        if self._idle:
+            with suppress(RuntimeError):  # somebody else has woken it already
+                self._asleep.release()
+        else:
+            with suppress(OSError):  # it has ended
+                self._waking.send(b"x")
 
     def _closed(self) -> StoreUnavailable:
         return StoreUnavailable(self._layout.name, "it is closed")
@@ -117,29 +146,55 @@ class Committer:
 
     def _run(self) -> None:
         try:
-            while not self._stopping or self._queue:
-                if tickets := self._take():
-                    self._commit_or_say_why_not(tickets)
-                else:
-                    self._sleep()
+            while self._queue or self._flights or not self._stopping:
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._give_up(error)
         finally:
             self._ended = True
             self._refuse_rest()
-            if self._wire is not None:
-                self._wire.connection.close()
+            self._disconnect()
+            self._woken.close()
+            self._waking.close()
+
+    def _turn(self) -> None:
+        """Send what waits, then wait for more of it, or for an answer."""
+        while self._queue and len(self._flights) < SENT_BATCHES_MAX:
+            if self._flights and len(self._queue) < self._ahead_appends_min:
+                break
+            if tickets := self._take():
+                self._launch(Flight(tickets, Batch([ticket.request for ticket in tickets])))
+        if not self._flights:
+            self._sleep()
+        elif self._answered():
+            self._land()
 
     def _sleep(self) -> None:
         """Wait for work. Callers wake only who sleeps: appending to the queue takes no lock."""
-        self._idle = True
+        self._idle, self._wanted = True, 1
         if not self._queue and not self._stopping:
             self._asleep.acquire()
-        self._idle = False
+        self._idle, self._wanted = False, sys.maxsize
+
+    def _answered(self) -> bool:
+        """Wait until there is an answer (true), or enough to be sent before."""
+        assert self._wire is not None
+        if len(self._flights) < SENT_BATCHES_MAX:
+            self._wanted = self._ahead_appends_min
+        answered = len(self._queue) < self._wanted and self._wire.wait(self._woken)
+        self._wanted = sys.maxsize
+        return answered
 
     def _take(self) -> list[Ticket]:
-        """The next batch: what waits, up to the limits. Who gave up waiting is left out."""
+        """The next batch: what waits, up to the limits, and up to a half of those who append if
+        both are worth it. Who gave up waiting is left out.
+        """
+        sent = sum(len(flight.tickets) for flight in self._flights)
+        half = max(self._ahead_appends_min, (len(self._queue) + sent + 1) // 2)
         tickets: list[Ticket] = []
         events = size = 0
-        while self._queue:
+        while self._queue and len(tickets) < half:
             request = self._queue[0].request
             events, size = events + request.events, size + request.size
             if tickets and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
@@ -149,21 +204,76 @@ class Committer:
                 tickets.append(ticket)
         return tickets
 
-    def _commit_or_say_why_not(self, tickets: Sequence[Ticket]) -> None:
-        """A mistake of ours fails one batch: nobody is left waiting, and the thread goes on."""
+    def _launch(self, flight: Flight) -> None:
+        """Send a batch on the assumption that all goes well, or write it by itself."""
+        self._flights.append(flight)
+        call = self._writer.assume(flight.batch) if not self._lost() else None
+        if call is None or self._wire is None:
+            while self._flights[0].sent:
+                self._land()
+            self._commit(flight)
+            return
+        flight.sent = True
         try:
-            self._commit(tickets)
-        except Exception as error:
-            if self._wire is not None:
-                self._wire.connection.close()
-                self._wire = None
-            failure = StoreUnavailable(self._layout.name, repr(error), unknown=True)
-            failure.__cause__ = error
-            deliver((ticket, failure) for ticket in tickets)
+            self._wire.send([call])
+        except psycopg.OperationalError:
+            self._land()
 
-    def _commit(self, tickets: Sequence[Ticket]) -> None:
-        """Write a batch; if it cannot be written as one, each append by itself."""
-        batch = Batch([ticket.request for ticket in tickets])
+    def _land(self) -> None:
+        """Take the answer to the batch that was sent first. If it was not stored, the others were
+        probably not either: look, then write them one after the other.
+        """
+        refused: list[Flight] = []
+        for flight in [flight for flight in self._flights if flight.sent]:
+            if self._stored(flight.batch):
+                self._answer(flight)
+            else:
+                refused.append(flight)
+            if not refused:
+                return
+        for flight in refused:
+            self._commit(flight)
+
+    def _stored(self, batch: Batch) -> bool:
+        """Whether a batch that was sent is known to be stored."""
+        if self._wire is None or self._lost():
+            return False
+        try:
+            return self._writer.agreed(batch, self._wire.receive()[0])
+        except psycopg.Error:
+            if self._lost():
+                return False  # nobody knows: its marker says so
+            return self._writer.agreed(batch, None)
+
+    def _lost(self) -> bool:
+        return self._wire is None or self._wire.connection.closed
+
+    def _answer(self, flight: Flight) -> None:
+        """Tell everybody of a batch that is stored."""
+        self._flights.remove(flight)
+        batch = flight.batch
+        self.batches += 1
+        self._recent.add(batch.placed, batch.stored_at)
+        self._head.advance(batch.position)
+        deliver(zip(flight.tickets, batch.answers, strict=True))
+        self._committed()
+
+    def _give_up(self, error: Exception) -> None:
+        """A mistake of ours fails what is on its way: nobody is left waiting, and we go on."""
+        self._disconnect()
+        failure = StoreUnavailable(self._layout.name, repr(error), unknown=True)
+        failure.__cause__ = error
+        while self._flights:
+            deliver((ticket, failure) for ticket in self._flights.popleft().tickets)
+
+    def _disconnect(self) -> None:
+        if self._wire is not None:
+            self._wire.connection.close()
+            self._wire = None
+
+    def _commit(self, flight: Flight) -> None:
+        """Write a batch with care; if it cannot be written as one, each append by itself."""
+        tickets, batch = flight.tickets, flight.batch
         effects = any(request.effects for request in batch.requests)
         for apart in (False, True) if effects else (False,):
             try:
@@ -171,19 +281,20 @@ class Committer:
             except psycopg.Error as error:
                 failure: EventStoreError = refusal(error, of_effect=effects)
             except StoreUnavailable as error:
+                self._flights.remove(flight)
                 deliver((ticket, error) for ticket in tickets)
                 return
             else:
-                self._recent.add(batch.placed, batch.stored_at)
-                self._head.advance(batch.position)
-                deliver(zip(tickets, batch.answers, strict=True))
-                self._committed()
+                self._answer(flight)
                 return
+        self._flights.remove(flight)
         if len(tickets) == 1:
             deliver([(tickets[0], failure)])
             return
-        for ticket in tickets:
-            self._commit([ticket])
+        singles = [Flight([ticket], Batch([ticket.request])) for ticket in tickets]
+        self._flights.extendleft(reversed(singles))
+        for single in singles:
+            self._commit(single)
 
     def _write(self, batch: Batch, *, apart: bool, since: float) -> None:
         """Write over a connection that works, connecting again as often as time allows.
@@ -194,7 +305,7 @@ class Committer:
             try:
                 self._writer.commit(self._connected(), batch, apart=apart)
             except psycopg.OperationalError as error:
-                if self._wire is not None and not self._wire.connection.closed:
+                if not self._lost():
                     raise
                 self._wire = None
                 if time.monotonic() - since > self._unavailable_seconds or self._stopping:
@@ -203,7 +314,6 @@ class Committer:
                     ) from error
                 time.sleep(self._retry_seconds)
             else:
-                self.batches += 1
                 return
 
     def _connected(self) -> Wire:
@@ -215,6 +325,7 @@ class Committer:
                 )
                 connection.execute(f"SET lock_timeout = {LOCK_SECONDS_MAX * 1000}")
                 self._wire = Wire(connection, self._layout.sql.appending)
+                self._writer.position = None
             except psycopg.Error:
                 connection.close()
                 raise

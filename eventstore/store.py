@@ -160,12 +160,12 @@ class EventStore:
         assert row is not None
         self.watch.erased(row[1])
         self.watch.advance(row[0])
-        waits = {
-            "unavailable_seconds": limits.unavailable_seconds,
-            "retry_seconds": limits.retry_seconds,
-        }
         self._connections = Connections(
-            self.conninfo, layout, connections_max=limits.readers_max, **waits
+            self.conninfo,
+            layout,
+            connections_max=limits.readers_max,
+            unavailable_seconds=limits.unavailable_seconds,
+            retry_seconds=limits.retry_seconds,
         )
         self._readers = concurrent.futures.ThreadPoolExecutor(
             limits.readers_max, thread_name_prefix=f"{THREADS}-read-{self.name}"
@@ -178,7 +178,13 @@ class EventStore:
             retry_seconds=limits.retry_seconds,
         )
         self._committer = Committer(
-            self.conninfo, layout, self.watch, self.recent, self._listener.tell, **waits
+            self.conninfo,
+            layout,
+            self.watch,
+            self.recent,
+            self._listener.tell,
+            unavailable_seconds=limits.unavailable_seconds,
+            retry_seconds=limits.retry_seconds,
         )
         self._listener.start()
         self._committer.start()

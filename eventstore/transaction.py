@@ -5,7 +5,8 @@ gaps, and a reader who sees one sees all before it. What to store is decided (ev
 
 - on an assumption, where nobody else appends: that the log stands where we left it and the streams
   where their writers expect them. One call takes the lock, looks if it is so, stores and commits,
-  or does nothing;
+  or does nothing. It may be sent before the one sent before it is answered: that one's success is
+  part of the assumption;
 - with care otherwise: the first round trip takes the lock and reads where the log and the streams
   of the batch stand and which idempotency keys are known, the second one stores and commits.
 """
@@ -19,6 +20,7 @@ from time import monotonic
 
 import msgspec
 import psycopg
+from psycopg.pq.abc import PGresult
 
 from eventstore.append import Appended, Effect, Unless
 from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized, texts
@@ -67,10 +69,11 @@ class Batch:
     requests: Sequence[Request]
     answers: Sequence[Answer] = ()
     marker: Marker | None = None
+    after: int = 0
     position: int = 0
     placed: Sequence[Placed] = ()
-    """What was stored, if it was this try that stored it; `stored_at` is when, in microseconds
-    since PostgreSQL's epoch."""
+    """What was stored, if it was this try that stored it; `after` and `position` are where the log
+    stood before and then, `stored_at` is when, in microseconds since PostgreSQL's epoch."""
     stored_at: int = 0
 
 
@@ -79,7 +82,8 @@ class Writer:
     """Writes batches over a connection.
 
     `covered` is the last position that has a partition; `position` and `recorded_at` are where we
-    left the log, None before we know; `alone` says that nobody else went on from there.
+    leave the log if all is stored that was sent, None before we know; `alone` says that nobody else
+    went on from there.
     """
 
     layout: Layout
@@ -90,41 +94,40 @@ class Writer:
     _clock: tuple[int, float] = (0, 0.0)
     _retry_partitions_at: int = field(default=0)
 
-    def commit(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
-        """Decide and store, and set the batch's answers. With `apart`, effects that fail fail only
-        their own append; without, any failing effect fails the transaction, at less cost.
-
-        Raises psycopg.Error: nothing was stored, unless the connection is closed and the batch has
-        a marker.
+    def assume(self, batch: Batch) -> Call | None:
+        """Decide on an assumption, and set the batch's answers: the call that stores the batch if
+        it is right. None if nothing can be assumed.
         """
-        if not self._commit_assuming(wire, batch):
-            self._commit_carefully(wire, batch, apart=apart)
-
-    def _commit_assuming(self, wire: Wire, batch: Batch) -> bool:
-        """Whether the batch could be stored in one round trip. Raises as `commit` does."""
         if self.position is None or not self.alone or batch.marker is not None:
-            return False
+            return None
         if (assumed := assumed_heads(batch.requests)) is None:
-            return False
+            return None
         plan = Plan(self.position, {s: v for s, v in assumed.items() if v >= 0}, {})
-        batch.answers = decide(wire, plan, batch.requests, apart=False)
+        batch.answers = decide(batch.requests, plan)
         if plan.empty or self._needs_partition(plan.position):
-            return False
+            return None
         time = max(self.recorded_at, self._now())
         call = store(plan, self.position, time, assumed)
+        batch.after, batch.position, batch.placed = self.position, plan.position, plan.placed
+        batch.stored_at = self.recorded_at = time
         if plan.placed:
             batch.marker = Marker(plan.position, plan.placed[-1].row.id)
-        try:
-            clock = wire.run([call])[0].get_value(0, 0)
-        except psycopg.Error:
-            if wire.connection.closed:
-                raise
-            clock = None  # whatever it was, it is met again with care
+        self.position = plan.position
+        return call
+
+    def agreed(self, batch: Batch, result: PGresult | None) -> bool:
+        """Whether the batch was stored, by the result of the call that `assume` gave; None if it
+        failed in a way that was not the connection's.
+        """
+        assert self.position is not None
+        clock = result.get_value(0, 0) if result is not None else None
         batch.marker = None
         if clock is None:
+            batch.placed = ()
+            self.position = min(self.position, batch.after)
             return False
-        batch.position, batch.placed, batch.stored_at = plan.position, plan.placed, time
-        self._left(plan.position, time, integer(clock))
+        self.position = max(self.position, batch.position)
+        self._clock = (integer(clock), monotonic())
         return True
 
     def _left(self, position: int, recorded_at: int, clock: int) -> None:
@@ -137,14 +140,21 @@ class Writer:
         clock, read_at = self._clock
         return clock + int((monotonic() - read_at) * 1e6)
 
-    def _commit_carefully(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
+    def commit(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
+        """Look, decide and store, and set the batch's answers. With `apart`, effects that fail fail
+        only their own append; without, any failing effect fails the transaction, at less cost.
+
+        Raises psycopg.Error: nothing was stored, unless the connection is closed and the batch has
+        a marker.
+        """
+        batch.placed = ()
         try:
             plan, time, stored = self._begin(wire, batch)
             after = batch.position = plan.position
             self.alone = self.position in (None, after)
             if not stored:
                 batch.marker = None
-                batch.answers = decide(wire, plan, batch.requests, apart=apart)
+                batch.answers = decide(batch.requests, plan, wire if apart else None)
             if stored or plan.empty:
                 wire.simple(b"ROLLBACK")
                 self._left(after, time, time)
@@ -224,16 +234,18 @@ class Writer:
             self.covered = row[0]
 
 
-def decide(wire: Wire, plan: Plan, requests: Sequence[Request], *, apart: bool) -> list[Answer]:
-    """The answers of a batch, each request seeing those accepted before it."""
+def decide(requests: Sequence[Request], plan: Plan, apart: Wire | None = None) -> list[Answer]:
+    """The answers of a batch, each request seeing those accepted before it. With a wire, effects
+    are run at once, each append's apart.
+    """
     answers: list[Answer] = []
     for request in requests:
         answer = plan.answer(request)
-        if answer is None and apart and request.effects:
-            answer = run_apart(wire, request.effects)
+        if answer is None and apart is not None and request.effects:
+            answer = run_apart(apart, request.effects)
         if answer is None:
             answer = plan.accept(request)
-            if not apart:
+            if apart is None:
                 plan.effects.extend(request.effects)
         answers.append(answer)
     return answers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from eventstore import (
 )
 from eventstore.audit import verify
 from eventstore.expected_version import ExpectedVersion
+from tests.projections.waiting import until
 from tests.support.faults import CuttingProxy
 from tests.support.shelf import BoxPlaced, metadata, open_shelf
 
@@ -136,3 +138,54 @@ async def test_an_event_is_not_recorded_at_a_time_that_was_made_up(
             assert taken == REFUSED
         first, second = await store.read()
         assert 0 <= (second.recorded_at - first.recorded_at).total_seconds() < 60
+
+
+@pytest.mark.parametrize("others", [1, 32])
+async def test_batches_on_their_way_while_somebody_else_appends(
+    store: EventStore, others: int
+) -> None:
+    """Both find that the log went on; or, after exactly as many events as the first would have
+    stored, the first one does.
+    """
+    await store.append(Append("box", [BoxPlaced("x")]), metadata=metadata())
+    committer = store._committer
+    assert committer is not None
+    async with open_shelf(store.conninfo) as other, asyncio.timeout(10):
+        with psycopg.connect(store.conninfo, autocommit=True) as holder:
+            holder.execute("SELECT pg_advisory_lock(7)")
+            between = asyncio.create_task(
+                other.append(
+                    Append("other", [BoxPlaced("x")] * others),
+                    metadata=metadata(),
+                    effects=[Effect("SELECT pg_advisory_xact_lock(7)")],
+                )
+            )
+            await until(lambda: waiting(holder) == 1)
+            appends = [
+                asyncio.create_task(
+                    store.append(
+                        Append(f"box_{n}", [BoxPlaced("x")], NO_STREAM), metadata=metadata()
+                    )
+                )
+                for n in range(64)
+            ]
+            await until(lambda: [flight.sent for flight in committer._flights] == [True, True])
+            holder.execute("SELECT pg_advisory_unlock(7)")
+        answers = await asyncio.gather(*appends)
+        assert (await between).position == 1 + others
+    log = await store.read()
+    assert [event.position for event in log] == list(range(1, 66 + others))
+    stored = {event.stream: event.position for event in log}
+    assert stored.keys() == {"box", "other", *(f"box_{n}" for n in range(64))}
+    for n, answer in enumerate(answers):
+        assert answer == Appended(stored[f"box_{n}"], {f"box_{n}": 1})
+    with psycopg.connect(store.conninfo) as connection:
+        assert verify(connection, store.layout, {}).fault is None
+
+
+def waiting(connection: psycopg.Connection[Any]) -> int:
+    """How many wait for an advisory lock."""
+    sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -49,7 +49,7 @@ def terminate(conninfo: str, part: str) -> int:
 async def test_a_lost_acknowledgement_is_resolved(database: str, *, assumed: bool) -> None:
     """The connection is cut with the answer to BEGIN… or to …COMMIT on its way: every append is
     acknowledged, and stored once, though it has no key to tell by. Those to streams that must not
-    exist (`assumed`) are one round trip, the others are two.
+    exist (`assumed`) are one round trip, two batches being on their way, the others are two.
     """
     chance = random.Random(4)
 
@@ -64,16 +64,15 @@ async def test_a_lost_acknowledgement_is_resolved(database: str, *, assumed: boo
                 await store.append(
                     Append(f"{turn}", [BoxPlaced("x")], NO_STREAM), metadata=metadata()
                 )
-            proxy.cut_after(1 + (turn % 2 and not assumed))
-            appends = [
-                store.append(to(turn, n), metadata=metadata()) for n in range(chance.randint(1, 5))
-            ]
+            proxy.cut_after(1 + turn % 2)
+            many = chance.randint(32, 64) if assumed else chance.randint(1, 5)
+            appends = [store.append(to(turn, n), metadata=metadata()) for n in range(many)]
             async with asyncio.timeout(10):
                 answers = await asyncio.gather(*appends)
+            log = {event.position: event.event for event in await store.read(backwards=True)}
             for n, answer in enumerate(answers):
-                stored = await store.read(answer.position - 1, limit=1)
-                assert stored[0].event == BoxMoved(f"{turn}:{n}")
-        assert proxy.cuts == 40
+                assert log[answer.position] == BoxMoved(f"{turn}:{n}")
+        assert proxy.cuts >= 30  # two batches may be seen as one by the proxy
     found = places(database)
     del found[None]
     assert set(found.values()) == {1}

@@ -57,7 +57,8 @@ def statement(message: bytes) -> str:
 
 class Gate:
     """`settle` until the writer has sent something or is done; then `forward` it and `answer`, or
-    `cut` the connection at any point. Connecting and preparing pass by themselves.
+    `cut` the connection at any point. Connecting and preparing pass by themselves. What a writer
+    sends before it is answered is held until it is its turn.
     """
 
     def __init__(self, conninfo: str, folder: Path) -> None:
@@ -69,7 +70,7 @@ class Gate:
         self._listener.listen()
         parts |= {"host": str(folder), "port": "5432"}
         self.conninfo = make_conninfo("", **parts)
-        self.burst: list[bytes] = []
+        self._held: list[bytes] = []
         """What the writer has sent and the server has not got."""
         self._client: socket.socket | None = None
         self._server: socket.socket | None = None
@@ -79,6 +80,14 @@ class Gate:
         self._ending: list[socket.socket] = []
         self.in_transaction = False
         """What the server said last."""
+
+    @property
+    def burst(self) -> list[bytes]:
+        """The first of what is held that ends with a Sync; empty if it has not ended yet."""
+        for number, message in enumerate(self._held, 1):
+            if message[:1] in (SYNC, QUERY):
+                return self._held[:number]
+        return []
 
     @property
     def statements(self) -> list[str]:
@@ -103,7 +112,7 @@ class Gate:
         part = self.burst if messages is None else self.burst[:messages]
         self._server.sendall(b"".join(part))
         if messages is None:
-            self.burst = []
+            del self._held[: len(part)]
 
     def answered(self, *, wait: bool) -> bool:
         """Whether the server has said all that it has to say to a burst; it is held then."""
@@ -139,7 +148,7 @@ class Gate:
             self._server.shutdown(socket.SHUT_WR)
             self._ending.append(self._server)
         self._client = self._server = None
-        self.burst, self._answer, self.in_transaction = [], [], False
+        self._held, self._answer, self.in_transaction = [], [], False
 
     def close(self) -> None:
         self.cut()
@@ -148,7 +157,7 @@ class Gate:
             connection.close()
 
     def _whole_burst(self) -> bool:
-        if not any(message[:1] in (SYNC, QUERY) for message in self.burst):
+        if not self.burst:
             return False
         if self._prepared:
             return True
@@ -193,6 +202,6 @@ class Gate:
         except ConnectionError:
             data = b""
         messages = self._sent.add(data)
-        self.burst += (m for m in messages if m[:1] != FLUSH)  # a Sync flushes
+        self._held += (m for m in messages if m[:1] != FLUSH)  # a Sync flushes
         if not data or any(message[:1] == TERMINATE for message in messages):
             self.cut()

@@ -34,12 +34,14 @@ from tests.support.schedules.told import Caller, disagreements
 from tests.support.shelf import BoxMoved, metadata, shelf_types
 
 STEPS = 120
-REQUESTS_MAX = 24
-PARTITION_EVENTS = 6
+REQUESTS_MAX = 32
+PARTITION_EVENTS = 15
 """So few that partitions are made in the middle of a schedule."""
 SUBMITS, GIVES_UP = 0.15, 0.02
 CUTS, CUTS_AT_COMMIT = 0.05, 0.35
 """How often a step is that. Connections are cut most often while they commit."""
+SUBMITS_ASSUMABLE, CUTS_ASSUMED = 0.4, 0.1
+"""The same where batches are sent on an assumption, two of them at once if enough wait."""
 PLAIN = Sealing(shelf_types(), {})
 
 
@@ -62,14 +64,16 @@ class Writer:
     statements: list[str] = field(default_factory=list)
 
     @property
-    def commits(self) -> bool:
-        """Whether what it sends, or waits for the answer to, stores something for good."""
-        return "store" in self.statements
-
-    @property
     def needs_lock(self) -> bool:
         """Whether what it sends takes the lock of the log's row: first of all, or in one call."""
         return "lock" in self.statements or self.statements == ["store"]
+
+    @property
+    def cuts(self) -> float:
+        """How often it is cut off."""
+        if self.statements == ["store"]:
+            return CUTS_ASSUMED
+        return CUTS_AT_COMMIT if "store" in self.statements else CUTS
 
     @property
     def locks(self) -> bool:
@@ -94,7 +98,10 @@ class Schedule:
         self.callers: list[Caller] = []
         self.patient = self.random.random() < 0.5
         """Whether writers try again after a lost connection, or tell their callers at once."""
-        self.writers = [self._writer(folder, n) for n in range(self.random.choice((1, 2, 2, 3)))]
+        self.assumable = self.random.random() < 0.5
+        """Whether callers mostly have streams of their own, and bring no effects."""
+        writers = self.random.choice((1, 1, 2) if self.assumable else (1, 2, 2, 3))
+        self.writers = [self._writer(folder, n) for n in range(writers)]
 
     def _writer(self, folder: Path, number: int) -> Writer:
         gate, recent = Gate(self.conninfo, folder / f"w{number}"), Recent()
@@ -106,6 +113,7 @@ class Schedule:
             lambda: None,
             unavailable_seconds=60.0 if self.patient else 0.0,
             retry_seconds=0.001,
+            ahead_appends_min=self.random.choice((1, 2, 16)),
         )
         return Writer(f"w{number}", gate, committer, recent)
 
@@ -129,14 +137,16 @@ class Schedule:
     def _step(self) -> None:
         writer, chance = self.random.choice(self.writers), self.random.random()
         waiting = [caller for caller in writer.callers if not caller.future.done()]
-        if len(self.callers) < REQUESTS_MAX and (writer.at == "idle" or chance < SUBMITS):
-            self._submit(writer)
+        submits = SUBMITS_ASSUMABLE if self.assumable else SUBMITS
+        if len(self.callers) < REQUESTS_MAX and (writer.at == "idle" or chance < submits):
+            for _ in range(self.random.choice((1, 2, 4)) if self.assumable else 1):
+                self._submit(writer)
         elif waiting and chance > 1 - GIVES_UP:
             caller = self.random.choice(waiting)
             self._note(writer, f"caller {caller.number} gives up")
             caller.future.cancel()
         elif writer.at != "idle":
-            if self.random.random() < (CUTS_AT_COMMIT if writer.commits else CUTS):
+            if self.random.random() < writer.cuts:
                 self._cut(writer)
             else:
                 self._go_on(writer)
@@ -212,12 +222,14 @@ class Schedule:
             expected: ExpectedVersion = random.choice(
                 (ANY, ANY, NO_STREAM, STREAM_EXISTS, seen, seen, seen, random.randint(0, 6))
             )
+            if self.assumable and random.random() < 0.98:
+                stream, expected = f"own_{number}", NO_STREAM
             appends.append(Append(stream, [BoxMoved(place) for place in places], expected))
         key = None
         if random.random() < 0.3:
             key = Idempotency(random.choice("kl"), random.choice((b"1", b"1", b"2")))
         effect = None
-        if random.random() < 0.3:
+        if not self.assumable and random.random() < 0.3:
             effect = random.choice((number, number, random.randint(0, REQUESTS_MAX)))
         effects = ()
         if effect is not None:
