@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from types import MappingProxyType
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import httptools
 import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,15 +15,12 @@ from starlette.responses import JSONResponse, Response
 from eventstore.errors import EventStoreError, FeedFailed, ForeignPosition, InvalidRead
 from eventstore.feed import WAIT_SECONDS_MAX, Feed, from_lines, to_lines
 from eventstore.feed_page import FeedPage
+from eventstore.http_client import UNREACHABLE, Headers, HttpClient
 
 CONTENT_TYPE = "application/jsonl"
 ANSWER_SECONDS_MAX = 15.0
 """On top of what the feed was asked to wait."""
-ANSWER_BYTES_MAX = 256 * 1_048_576
 RETRY_SECONDS_MIN, RETRY_SECONDS_MAX = 0.1, 2.0
-IDLE_CONNECTIONS_MAX = 8
-
-Headers = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 
 def feed_endpoint(feed: Feed) -> Callable[[Request], Awaitable[Response]]:
@@ -80,17 +75,9 @@ class HttpFeed:
         *,
         unavailable_seconds: float = 10.0,
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidRead("feed URL", repr(url), "http://HOST:PORT/feed")
         self.name = name
-        self._secure = ssl.create_default_context() if parts.scheme == "https" else None
-        self._host = parts.hostname
-        self._port = parts.port or (443 if self._secure else 80)
-        self._authority, self._path = parts.netloc, parts.path or "/"
-        self._headers = headers
+        self._client = HttpClient(url, headers, accept=CONTENT_TYPE)
         self._unavailable_seconds = unavailable_seconds
-        self._idle: list[_Connection] = []
 
     async def read(
         self,
@@ -100,18 +87,17 @@ class HttpFeed:
         wait_seconds: float = 0.0,
         types: Sequence[str] | None = None,
     ) -> FeedPage:
-        target = f"{self._path}?after={after}&limit={limit}&wait={wait_seconds:g}"
+        target = f"?after={after}&limit={limit}&wait={wait_seconds:g}"
         if types is not None:
             target += f"&types={quote(','.join(types))}"
         since, pause = time.monotonic(), RETRY_SECONDS_MIN
         while True:
             try:
-                async with asyncio.timeout(wait_seconds + ANSWER_SECONDS_MAX):
-                    status, body = await self._get(target)
+                status, body = await self._client.get(target, wait_seconds + ANSWER_SECONDS_MAX)
                 if status < 500:
                     break
                 problem = f"it answered {status}: {body[:200]!r}"
-            except (OSError, EOFError, httptools.HttpParserError) as error:  # TimeoutError too
+            except UNREACHABLE as error:
                 problem = str(error) or type(error).__name__
             if time.monotonic() - since > self._unavailable_seconds:
                 raise FeedFailed(self.name, problem)
@@ -128,74 +114,4 @@ class HttpFeed:
 
     async def close(self) -> None:
         """Close the connections that are kept."""
-        while self._idle:
-            self._idle.pop().close()
-
-    async def _get(self, target: str) -> tuple[int, bytes]:
-        headers = self._headers() if callable(self._headers) else self._headers
-        lines = [f"GET {target} HTTP/1.1", f"Host: {self._authority}", f"Accept: {CONTENT_TYPE}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        request = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
-        while self._idle:  # one that was kept may have been closed by the service meanwhile
-            kept = self._idle.pop()
-            try:
-                return await self._ask(kept, request)
-            except (OSError, EOFError):
-                continue
-        reader, writer = await asyncio.open_connection(self._host, self._port, ssl=self._secure)
-        return await self._ask(_Connection(reader, writer), request)
-
-    async def _ask(self, connection: _Connection, request: bytes) -> tuple[int, bytes]:
-        try:
-            answer = await connection.ask(request)
-        except BaseException:
-            connection.close()
-            raise
-        if connection.keeps and len(self._idle) < IDLE_CONNECTIONS_MAX:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        return answer
-
-
-class _Connection:
-    """One HTTP/1.1 connection: asks, and collects the answer."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
-        self.keeps = False
-
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Raises OSError or EOFError when the connection is lost before the answer is complete."""
-        answer = _Answer()
-        parser = httptools.HttpResponseParser(answer)
-        self._writer.write(request)
-        await self._writer.drain()
-        while not answer.complete:
-            data = await self._reader.read(65536)
-            if not data:
-                raise EOFError("the connection was closed within an answer")
-            parser.feed_data(data)
-            if answer.size > ANSWER_BYTES_MAX:
-                raise OSError(f"an answer of more than {ANSWER_BYTES_MAX} bytes")
-        self.keeps = parser.should_keep_alive()
-        return parser.get_status_code(), b"".join(answer.parts)
-
-    def close(self) -> None:
-        self._writer.close()
-
-
-class _Answer:
-    """What the parser calls."""
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.complete = False
-
-    def on_body(self, body: bytes) -> None:
-        self.parts.append(body)
-        self.size += len(body)
-
-    def on_message_complete(self) -> None:
-        self.complete = True
+        await self._client.close()
