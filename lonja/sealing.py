@@ -87,6 +87,22 @@ def read_checkpoint(path: Path) -> Seal:
     return seal
 
 
+class LogTrust:
+    """Whose seals of a service's log are believed, and the newest checkpoint of it."""
+
+    def __init__(self, settings: Settings, service: str) -> None:
+        self._settings, self._service = settings, service
+
+    def keys(self) -> dict[str, Ed25519PublicKey]:
+        return trusted_keys(self._settings)
+
+    def checkpoint(self) -> Seal | None:
+        try:
+            return Checkpoints(self._settings).latest(self._service)
+        except BadCheckpoint as error:
+            raise ValueError(str(error)) from error
+
+
 class LogSealer:
     """Seals a service's log while the service runs, and writes a checkpoint now and then."""
 

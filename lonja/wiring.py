@@ -13,18 +13,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, cast
 
 from eventstore import EventTypes, Feed, HttpFeed
 from lonja.errors import BadSettings, SupergraphBroken
 from lonja.keys import SECRET_BYTES, address_key, internal_secret, keys_dir, master_keyring
-from lonja.sealing import LogSealer
+from lonja.sealing import LogSealer, LogTrust
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
 from router.config import Jwt, RouterConfig
 from router.http import RouterApp, create_app
 from router.transport import InProcessSubgraph
 from subgraphs.shared.auth import feed_authorization
+from subgraphs.shared.http_audit import HttpAudit
+from subgraphs.shared.log_audit import LogAudit
 from subgraphs.shared.service import Service, ServiceContext
 from subgraphs.users.app import UsersService
 
@@ -36,9 +39,13 @@ AnyService = Service[Any]
 
 
 def build_service(
-    name: str, settings: Settings, conninfo: str, feeds: Mapping[str, Feed]
+    name: str,
+    settings: Settings,
+    conninfo: str,
+    feeds: Mapping[str, Feed],
+    audits: Mapping[str, LogAudit] = MappingProxyType({}),
 ) -> AnyService:
-    """One service, not started. `feeds` may be filled until it starts.
+    """One service, not started. `feeds` and `audits` may be filled until it starts.
 
     Raises BadSettings for settings and key files that the service cannot use.
     """
@@ -52,6 +59,8 @@ def build_service(
         settings=service_settings(name, settings),
         seal=partial(LogSealer, settings) if settings.audit.seal else None,
         keyring=master_keyring(settings),
+        trust=LogTrust(settings, name),
+        audits=audits,
     )
     try:
         return cast(AnyService, module.build(context))
@@ -98,6 +107,12 @@ def remote_feed(name: str, settings: Settings, *, full: bool) -> Feed:
     )
 
 
+def remote_audit(name: str, settings: Settings) -> LogAudit:
+    """What the owner of a log says of it, where it runs elsewhere."""
+    authorization = feed_authorization(internal_secret(settings))
+    return HttpAudit(name, f"{settings.service_url(name)}/audit", authorization)
+
+
 @asynccontextmanager
 async def all_services(
     settings: Settings, conninfos: Mapping[str, str]
@@ -105,12 +120,16 @@ async def all_services(
     """Every service in this process, started; they hear each other without HTTP."""
     public: dict[str, Feed] = {}
     full: dict[str, Feed] = {}
+    audits: dict[str, LogAudit] = {}
     services = {
-        name: build_service(name, settings, conninfos[name], full if name == "journal" else public)
+        name: build_service(name, settings, conninfos[name], full, audits)
+        if name == "journal"
+        else build_service(name, settings, conninfos[name], public)
         for name in SERVICES
     }
     public.update((name, service.feed) for name, service in services.items())
     full.update((name, service.full_feed) for name, service in services.items())
+    audits.update((name, service.audit) for name, service in services.items())
     async with AsyncExitStack() as stack:
         for service in services.values():  # the first one already reads the feeds of the last
             await stack.enter_async_context(service.store)
@@ -144,7 +163,8 @@ def one_service(name: str, settings: Settings, conninfo: str) -> AnyService:
         for other in SERVICES
         if other != name
     }
-    return build_service(name, settings, conninfo, feeds)
+    audits = {other: remote_audit(other, settings) for other in feeds if name == "journal"}
+    return build_service(name, settings, conninfo, feeds, audits)
 
 
 def supergraph_of(services: Mapping[str, AnyService], settings: Settings) -> str:

@@ -3,9 +3,11 @@
 from eventstore.audit.proof import NotProvable, Proof, check, prove
 from eventstore.audit.seal import Seal, Signer, key_id, last_seal, seal_next
 from eventstore.audit.sealer import Sealer
+from eventstore.audit.status import EventHash, Status, hashes, status
 from eventstore.audit.verify import Fault, Report, verify
 
 __all__ = [
+    "EventHash",
     "Fault",
     "NotProvable",
     "Proof",
@@ -13,10 +15,13 @@ __all__ = [
     "Seal",
     "Sealer",
     "Signer",
+    "Status",
     "check",
+    "hashes",
     "key_id",
     "last_seal",
     "prove",
     "seal_next",
+    "status",
     "verify",
 ]

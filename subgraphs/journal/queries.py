@@ -9,6 +9,8 @@ from uuid import UUID
 
 import strawberry
 
+from subgraphs.journal.audit import AuditQuery
+from subgraphs.journal.mutations import Mutation
 from subgraphs.journal.reads import NEWEST, OLDEST, Where
 from subgraphs.journal.schema import (
     STUBS,
@@ -19,6 +21,7 @@ from subgraphs.journal.schema import (
     load_event,
     require_auditor,
 )
+from subgraphs.journal.waiting import caught_up, own_log_copied
 from subgraphs.shared import events
 from subgraphs.shared.errors import InvalidPage, Refusal
 from subgraphs.shared.graphql import Connection, Node, build_schema, field
@@ -27,7 +30,6 @@ from subgraphs.shared.paging import read_page
 from subgraphs.shared.reading import asked
 
 NODES_MAX = 100
-WAIT_SECONDS_MAX = 2.0
 
 
 @strawberry.input
@@ -62,7 +64,7 @@ class AuditReadWhere:
 
 
 @strawberry.type
-class Query:
+class Query(AuditQuery):
     @field("Anything by its id: its kind is in the id. That it exists, its owner knows.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         return await _node(info, str(id))
@@ -76,7 +78,7 @@ class Query:
     @field("For auditors, as all that follows.")
     async def event(self, info: Info, id: strawberry.ID) -> RecordedEvent | None:  # noqa: A002
         require_auditor(info)
-        await _caught_up(info)
+        await caught_up(info)
         return await load_event(info, str(id))
 
     @field(
@@ -88,7 +90,7 @@ class Query:
     ) -> Connection[RecordedEvent]:
         require_auditor(info)
         page = read_page(first, after, NEWEST)
-        await _caught_up(info)
+        await caught_up(info)
         conditions = (where or EventWhere()).conditions()
         rows = await info.context.resources.reads.page(page, conditions)
         return Connection[RecordedEvent].of(rows, page, NEWEST, partial(RecordedEvent.of, info))
@@ -96,7 +98,7 @@ class Query:
     @field("How it came to an event: the first cause first, the event last; 200 at most.")
     async def causation_chain(self, info: Info, event_id: strawberry.ID) -> list[RecordedEvent]:
         require_auditor(info)
-        await _caught_up(info)
+        await caught_up(info)
         try:
             key = str(UUID(str(event_id)))
         except ValueError:
@@ -110,8 +112,8 @@ class Query:
     ) -> Connection[AuditRead]:
         require_auditor(info)
         page = read_page(first, after, NEWEST)
-        await _own_log_copied(info)
-        await _caught_up(info)
+        await own_log_copied(info)
+        await caught_up(info)
         wanted = where or AuditReadWhere()
         conditions = Where(
             type=[events.AuditRead.TYPE],
@@ -133,7 +135,7 @@ class Query:
     ) -> Connection[RecordedEvent]:
         require_auditor(info)
         page = read_page(first, after, OLDEST)
-        await _caught_up(info)
+        await caught_up(info)
         rows = await info.context.resources.reads.page(page, Where(correlation_id=str(id)))
         return Connection[RecordedEvent].of(rows, page, OLDEST, partial(RecordedEvent.of, info))
 
@@ -149,30 +151,10 @@ async def _node(info: Info, node_id: str) -> Node | None:
     return None if stub is None else stub(id=strawberry.ID(node_id))
 
 
-async def _own_log_copied(info: Info) -> None:
-    """Wait, bounded, until the copy has what this service recorded before: the last reads."""
-    resources = info.context.resources
-    head = await resources.store.head()
-    await resources.follower.wait_for(resources.store.name, head, WAIT_SECONDS_MAX)
-
-
-async def _caught_up(info: Info) -> None:
-    """Wait, bounded, until the positions that the client names have been copied; say if not."""
-    follower = info.context.resources.follower
-    for service, position in info.context.read_positions.items():
-        if not follower.follows(service):
-            continue
-        if not await follower.wait_for(service, position, WAIT_SECONDS_MAX):
-            info.context.stale = {
-                "service": "journal",
-                "position": f"{service}:{position}",
-                "waitedSeconds": WAIT_SECONDS_MAX,
-            }
-            return
-
-
 def _text(value: strawberry.ID | None) -> str | None:
     return None if value is None else str(value)
 
 
-SCHEMA = build_schema(operator="journal", query=Query, types=list(STUBS.values()))
+SCHEMA = build_schema(
+    operator="journal", query=Query, mutation=Mutation, types=list(STUBS.values())
+)

@@ -9,6 +9,7 @@ from typing import Any
 
 from eventstore import EventStore
 from projections import ReadModels
+from subgraphs.journal.events import LogVerified
 from subgraphs.journal.personal import opened
 from subgraphs.shared.events import AuditRead
 from subgraphs.shared.paging import Keyset, Page
@@ -152,3 +153,29 @@ class JournalReads:
             (list(order_ids),),
         )
         return {row["stream"]: row["customer_id"] for row in rows}
+
+    async def services_of(self, stream: str) -> list[str]:
+        """The services that have such a stream: one, as a rule."""
+        rows = await self._reads.fetch(
+            "SELECT DISTINCT service FROM public.journal_events WHERE stream = %s ORDER BY service",
+            (stream,),
+        )
+        return [row["service"] for row in rows]
+
+    async def payloads(self, service: str, stream: str, version: int) -> list[dict[str, Any]]:
+        """Payloads of a stream's events up to a version, in order."""
+        rows = await self._fetch(
+            "SELECT * FROM public.journal_events"
+            " WHERE service = %s AND stream = %s AND version <= %s ORDER BY version",
+            (service, stream, version),
+        )
+        return [row["data"] for row in rows]
+
+    async def last_verified(self) -> dict[str, Row]:
+        """The last `log.verified` about each service's log."""
+        rows = await self._fetch(
+            "SELECT DISTINCT ON (data->>'service') * FROM public.journal_events"
+            " WHERE type = %s ORDER BY data->>'service', recorded_at DESC",
+            (LogVerified.TYPE,),
+        )
+        return {row["data"]["service"]: row for row in rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,13 +16,16 @@ import strawberry
 from strawberry.scalars import JSON
 
 from eventstore import EventStore
+from eventstore.audit import EventHash
 from subgraphs.journal.follower import Follower
 from subgraphs.journal.reads import BY_VERSION, JournalReads, Row
+from subgraphs.journal.verifying import Verifications
 from subgraphs.shared import events
 from subgraphs.shared.auth import Role
 from subgraphs.shared.errors import Forbidden
 from subgraphs.shared.graphql import Connection, Node, RequestContext, field
 from subgraphs.shared.ids import is_id
+from subgraphs.shared.log_audit import LogAudit
 from subgraphs.shared.paging import Page, read_page
 from subgraphs.shared.reading import asked
 
@@ -33,6 +37,8 @@ class JournalResources:
     reads: JournalReads
     follower: Follower
     store: EventStore
+    audits: Mapping[str, LogAudit]
+    verifications: Verifications
 
 
 Info = strawberry.Info[RequestContext[JournalResources], None]
@@ -84,6 +90,20 @@ class RecordedEvent(Node):
         loader = info.context.loader(info.context.resources.reads.consequences)
         return [RecordedEvent.of(info, row) for row in await loader.load(str(self.id)) or []]
 
+    @field("The hash of its record in the log: the leaf (RFC 6962) that proofs are of.")
+    async def hash(self, info: Info) -> str | None:
+        found = await self._hashed(info)
+        return None if found is None else found.hash
+
+    @field("The number of the seal that covers it; null until it is sealed.")
+    async def seal(self, info: Info) -> int | None:
+        found = await self._hashed(info)
+        return None if found is None else found.seal
+
+    async def _hashed(self, info: Info) -> EventHash | None:
+        loader = info.context.loader(_hashes(info))
+        return await loader.load((self.service, str(self.id)))
+
     @classmethod
     async def resolve_reference(cls, info: Info, id: strawberry.ID) -> RecordedEvent | None:  # noqa: A002
         if not is_auditor(info):
@@ -105,7 +125,7 @@ class RecordedEvent(Node):
             schema_version=row["type_version"],
             data=row["data"],
             redacted_fields=list(row["redacted"]),
-            actor=_actor(row),
+            actor=actor_of(row),
             reason=row["reason"] or _written(row["data"]),
             command_id=strawberry.ID(row["command_id"]),
             causation_id=_id(row["causation_id"]),
@@ -140,7 +160,7 @@ class AuditRead(Node):
             id=strawberry.ID(str(row["id"])),
             service=row["service"],
             at=row["recorded_at"],
-            reader=_actor(row),
+            reader=actor_of(row),
             asked=[
                 AskedField(field=each.field, of=each.of or None, arguments=_read(each.arguments))
                 for each in event.asked
@@ -309,7 +329,7 @@ def _written(data: Mapping[str, Any]) -> str | None:
     return reason if isinstance(reason, str) else None
 
 
-def _actor(row: Row) -> Actor:
+def actor_of(row: Row) -> Actor:
     kind = ActorKind(row["actor_kind"])
     is_person = kind in (ActorKind.USER, ActorKind.STAFF) and is_id(row["actor_id"], "usr")
     behalf = row["on_behalf_of"]
@@ -321,6 +341,26 @@ def _actor(row: Row) -> Actor:
         on_behalf_of=User(id=strawberry.ID(behalf)) if behalf else None,
         ip=row["ip"],
     )
+
+
+def _hashes(
+    info: Info,
+) -> Callable[[Sequence[tuple[str, str]]], Awaitable[Mapping[tuple[str, str], EventHash]]]:
+    """By service and event id, asked of the owners of the logs: one question for each."""
+    audits = info.context.resources.audits
+
+    async def load(events: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], EventHash]:
+        asked: dict[str, list[UUID]] = {}
+        for service, id_ in events:
+            asked.setdefault(service, []).append(UUID(id_))
+        answers = await asyncio.gather(*(audits[each].hashes(ids) for each, ids in asked.items()))
+        return {
+            (service, str(found.id)): found
+            for service, answer in zip(asked, answers, strict=True)
+            for found in answer
+        }
+
+    return load
 
 
 def _histories(

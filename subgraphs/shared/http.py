@@ -16,7 +16,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from eventstore import EventStoreError, feed_endpoint
 from subgraphs.shared.auth import check_feed_authorization
-from subgraphs.shared.errors import Unauthenticated
+from subgraphs.shared.errors import InvalidValue, Unauthenticated
+from subgraphs.shared.http_audit import answer
+from subgraphs.shared.log_audit import LogUnreachable, NotSealedYet
 
 if TYPE_CHECKING:
     from subgraphs.shared.service import Service
@@ -112,17 +114,28 @@ async def _send(send: Send, status: int, media: bytes, answer: dict[str, Any]) -
 
 
 def _routes(service: Service[Any]) -> list[BaseRoute]:
-    def guarded(serve_feed: Endpoint) -> Endpoint:
-        async def feed(request: Request) -> Response:
+    def guarded(endpoint: Endpoint) -> Endpoint:
+        async def inside(request: Request) -> Response:
             try:
                 check_feed_authorization(
                     request.headers.get("authorization"), service.context.internal_secret
                 )
             except Unauthenticated as error:
                 return JSONResponse({"error": str(error), "code": error.code}, status_code=401)
-            return await serve_feed(request)
+            return await endpoint(request)
 
-        return feed
+        return inside
+
+    async def audit(request: Request) -> Response:
+        try:
+            found = await answer(service.audit, request.path_params["what"], request.query_params)
+        except NotSealedYet as error:
+            return JSONResponse({"code": error.code, "message": str(error)}, status_code=409)
+        except LogUnreachable as error:
+            return JSONResponse({"code": error.code, "message": str(error)}, status_code=503)
+        except (InvalidValue, ValueError, KeyError) as error:
+            return JSONResponse({"code": "BAD_REQUEST", "message": str(error)}, status_code=400)
+        return Response(found, media_type="application/json")
 
     async def health(_: Request) -> Response:
         return JSONResponse({"service": service.name, "status": "ok"})
@@ -150,6 +163,7 @@ def _routes(service: Service[Any]) -> list[BaseRoute]:
     return [
         Route("/feed", guarded(feed_endpoint(service.feed))),
         Route("/feed/full", guarded(feed_endpoint(service.full_feed))),
+        Route("/audit/{what}", guarded(audit)),
         Route("/health", health),
         Route("/ready", ready),
         Route("/metrics", metrics),

@@ -33,6 +33,7 @@ from subgraphs.shared.graphql.context import RequestContext, read_positions
 from subgraphs.shared.graphql.execution import Executor
 from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
+from subgraphs.shared.log_audit import LocalAudit, LogAudit, Trust
 from subgraphs.shared.metrics import ServiceMetrics
 from subgraphs.shared.operations import Operator
 from subgraphs.shared.reading import record_reads
@@ -70,7 +71,8 @@ class ServiceContext:
     `feeds` are those of the services it listens to, by name; they must be there when the service
     starts, not before. `settings` are the service's own: each `app.py` says which. `seal` makes
     what seals the log beside the service; None leaves it unsealed. `keyring` wraps the keys of the
-    persons whom the log tells of.
+    persons whom the log tells of. `trust` says whose seals are believed when the log is verified;
+    `audits` are, for the journal alone, what it asks the owners of logs, filled as feeds are.
     """
 
     name: str
@@ -82,6 +84,8 @@ class ServiceContext:
     settings: Mapping[str, Any] = field(default_factory=dict)
     seal: Callable[[EventStore], Background] | None = None
     keyring: Keyring | None = None
+    trust: Trust | None = None
+    audits: Mapping[str, LogAudit] = field(default_factory=dict)
 
     def event_store(self, events: Sequence[type[Event]]) -> EventStore:
         """The log of the service, with these types of events and those every service has."""
@@ -120,6 +124,7 @@ class Service(Generic[R]):
         self.schema, self.sdl = schema, schema.as_str()
         self.feed = LocalFeed(store)
         self.full_feed = LocalFeed(store, public_only=False)
+        self.audit = LocalAudit(store, context.conninfo, histories, context.trust)
         self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
         self.reactor_runner: ReactorRunner  # there from `start` on: it needs the feeds
         self.histories = dict(histories)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import msgspec
 import psycopg
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -27,35 +25,15 @@ from eventstore import (
 )
 from eventstore.feed import from_lines
 from eventstore.recent import Recent
+from tests.support.served import served
 from tests.support.shelf import BoxMoved, BoxPlaced, BoxWeighed, metadata
-
-
-class Server(uvicorn.Server):
-    """A server in this loop, on a port that the system chooses (0) or a given one."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.listening.set()
-
-    @property
-    def port(self) -> int:
-        port: int = self.servers[0].sockets[0].getsockname()[1]
-        return port
 
 
 @asynccontextmanager
 async def serve(store: EventStore, port: int = 0) -> AsyncIterator[int]:
     app = Starlette(routes=[Route("/feed", feed_endpoint(LocalFeed(store)))])
-    server = Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
-    task = asyncio.create_task(server.serve())
-    await server.listening.wait()
-    yield server.port
-    server.should_exit = True
-    await task
+    async with served(app, port) as listening:
+        yield listening
 
 
 @pytest.fixture(params=["local", "http"])

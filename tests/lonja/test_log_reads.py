@@ -128,3 +128,18 @@ def test_without_the_journals_database_nothing_is_shown(
         assert (result.exit_code, result.stdout) == (1, ""), command
         assert "recorded in that of the journal, which failed" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_verifications_are_recorded_where_that_is_possible(
+    logs: Logs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert lonja("verify", "--service", "orders", "--as", "maria").exit_code == 0
+    line = lonja("tail", "--service", "journal", "--json").stdout.splitlines()[0]
+    event = json.loads(line)
+    assert (event["type"], event["actor"]) == ("log.verified", "staff maria")
+    assert (event["data"]["service"], event["data"]["events"]) == ("orders", 1)
+    away = "host=/nowhere connect_timeout=1 dbname=x"
+    monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps({**logs.databases, "journal": away}))
+    result = lonja("verify", "--service", "orders")
+    assert (result.exit_code, "intact" in result.stdout) == (0, True)
+    assert "the journal does not know of this verification" in result.stderr

@@ -19,6 +19,7 @@ from projections import Operations
 from subgraphs.shared.auth import Role, sign_actor
 from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
+from subgraphs.shared.log_audit import LogAudit, Trust
 from subgraphs.shared.service import Service, ServiceContext
 from tests.support.keys import KEYRING
 from tests.support.memory_feed import MemoryFeed
@@ -54,6 +55,8 @@ async def running(
     feeds: Mapping[str, Feed] | None = None,
     settings: Mapping[str, Any] | None = None,
     clock: Callable[[], datetime] | None = None,
+    audits: Mapping[str, LogAudit] | None = None,
+    trust: Trust | None = None,
 ) -> AsyncIterator[S]:
     """The service, started; stopped at the end."""
     service = build(
@@ -65,6 +68,8 @@ async def running(
             keyring=KEYRING,
             clock=clock or Clock(),
             settings=settings or {},
+            audits=audits or {},
+            trust=trust,
         )
     )
     await service.start()

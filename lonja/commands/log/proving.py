@@ -22,7 +22,7 @@ from eventstore.audit import prove as prove_event
 from eventstore.audit import verify as verify_log
 from eventstore.layout import Layout
 from lonja.commands.log.logs import SERVICE
-from lonja.commands.log.recorded import AS, record, seen
+from lonja.commands.log.recorded import AS, NotRecorded, record, record_verifications, seen
 from lonja.databases import running_server
 from lonja.errors import LonjaError
 from lonja.keys import seal_key
@@ -30,6 +30,7 @@ from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
 from lonja.sealing import Checkpoints, public_key, read_checkpoint, trusted_keys
 from lonja.settings import SERVICES, Settings, load
 from lonja.wiring import build_service
+from subgraphs.shared.log_audit import Verified
 
 SEALS_MAX = 1_000_000
 
@@ -54,20 +55,26 @@ class NoProof(LonjaError):
     type=click.Path(path_type=Path),
     help="Hold the log against this file instead of the newest one kept. Give one --service.",
 )
+@AS
 @DATA_DIR
 @AS_JSON
 def verify(
-    services: Sequence[str], checkpoint_file: Path | None, data_dir: Path | None, as_json: bool
+    services: Sequence[str],
+    checkpoint_file: Path | None,
+    reader: str,
+    data_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Recompute every hash of the logs; name the first position that does not agree.
 
     Each log is held against its seals, and they against the newest checkpoint outside the database.
-    Exit code 1 if a log is broken.
+    Exit code 1 if a log is broken. What was found is an event of the journal, where that can be
+    reached.
     """
     if checkpoint_file is not None and len(services) != 1:
         raise click.UsageError("--checkpoint needs exactly one --service, whose checkpoint it is")
     settings = load(data_dir=data_dir)
-    rows = []
+    found = {}
     with progress_bar(as_json) as bar:
         for service in services or SERVICES:
             kept = (
@@ -75,7 +82,12 @@ def verify(
                 if checkpoint_file is not None
                 else Checkpoints(settings).latest(service)
             )
-            rows.append(_verified(settings, service, kept, bar(service)))
+            found[service] = _verified(settings, service, kept, bar(service))
+    rows = [_row(service, verified) for service, verified in found.items()]
+    try:
+        asyncio.run(record_verifications(settings, reader, found))
+    except NotRecorded as error:
+        click.echo(f"the journal does not know of this verification: {error}", err=True)
     if as_json:
         print_json(rows)
     else:
@@ -183,19 +195,23 @@ def connected(settings: Settings, service: str) -> Iterator[tuple[psycopg.Connec
 
 def _verified(
     settings: Settings, service: str, kept: Seal | None, progress: Callable[[int, int], None]
-) -> dict[str, Any]:
+) -> Verified:
     with connected(settings, service) as (connection, layout):
         report = verify_log(
             connection, layout, trusted_keys(settings), checkpoint=kept, progress=progress
         )
+    return Verified.of(report, kept)
+
+
+def _row(service: str, verified: Verified) -> dict[str, Any]:
     return {
         "service": service,
-        "events": report.events,
-        "sealed": report.sealed,
-        "seals": report.seals,
-        "checkpoint": kept.read().number if kept is not None else None,
-        "state": "intact" if report.intact else "broken",
-        "fault": str(report.fault) if report.fault is not None else None,
+        "events": verified.events,
+        "sealed": verified.sealed,
+        "seals": verified.seals,
+        "checkpoint": verified.checkpoint,
+        "state": "intact" if verified.fault is None else "broken",
+        "fault": verified.fault,
     }
 
 
