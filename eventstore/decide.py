@@ -17,6 +17,7 @@ from eventstore.errors import (
     ErasedSubject,
     EventStoreError,
     IdempotencyKeyReused,
+    InvalidAppend,
     WrongExpectedVersion,
 )
 from eventstore.expected_version import NO_STREAM, ExpectedVersion, agrees
@@ -93,6 +94,9 @@ class Plan:
             if self.heads.get(subject_stream(subject)):
                 return ErasedSubject(subject)
         for unless in request.unless:
+            if unless.after > self.position:
+                expected = f"at most {self.position}, where the log ends"
+                return InvalidAppend("position of a condition", unless.after, expected)
             if (found := self._last_matching(unless)) > unless.after:
                 return ConditionFailed(unless.tags, unless.types, unless.after, found)
         moved: dict[str, int] = {}

@@ -23,6 +23,8 @@ PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
 
 CONNECT_SECONDS_MAX = 5
+NEAR_EVENTS = 5_000
+"""How many events are looked through, by position, for those that match a condition."""
 THREADS = "eventstore"
 """What the names of all threads of a store start with."""
 
@@ -31,7 +33,11 @@ _JSON_OID = 114
 
 
 def connect(conninfo: str, application: str) -> psycopg.Connection[Any]:
-    """A connection in autocommit that gives JSON as bytes. Raises psycopg.OperationalError."""
+    """A connection in autocommit that gives JSON as bytes. Raises psycopg.OperationalError.
+
+    What it prepares is planned once, not for each use: planning for all partitions costs more than
+    most reads do.
+    """
     connection = psycopg.connect(
         conninfo,
         autocommit=True,
@@ -42,6 +48,7 @@ def connect(conninfo: str, application: str) -> psycopg.Connection[Any]:
         keepalives_count=3,
         tcp_user_timeout=20_000,
     )
+    connection.execute("SET plan_cache_mode = force_generic_plan")
     prepare(connection)
     return connection
 
@@ -149,14 +156,36 @@ class Statements:
             f"FROM {schema}.log FOR UPDATE",
             b"heads": f"SELECT stream, version FROM {schema}.streams WHERE stream = ANY($1)",
             b"known": self.known.replace("%s", "$1"),
-            b"matching": f"SELECT coalesce(max(position), 0) FROM {schema}.events "
-            "WHERE position > $1::bigint AND tags <> '{}' AND tags @> $2::text[] "
-            "AND ($3::text[] = '{}' OR type = ANY($3))",
+            b"matching": f"SELECT coalesce(max(position), 0) FROM ({self._near} UNION ALL "
+            f"{self._far}) matching WHERE $3::text[] = '{{}}' OR type = ANY($3)",
             b"at": f"SELECT id FROM {schema}.events WHERE position = $1",
             b"store": f"SELECT {schema}.store("
             + ", ".join(f"${number}" for number in range(1, STORE_PARAMETERS + 1))
             + ")",
         }
+
+    @property
+    def _near(self) -> str:
+        """Of the events soon after $1, which are all looked at: those with the tags $2. Whoever
+        appends under a condition has just read the log.
+        """
+        return (
+            "SELECT position, type FROM (SELECT position, type, tags "
+            f"FROM {self.schema}.events WHERE position > $1::bigint "
+            f"AND position <= $1::bigint + {NEAR_EVENTS} OFFSET 0) near WHERE tags @> $2::text[]"
+        )
+
+    @property
+    def _far(self) -> str:
+        """Of the later ones, if there are any: found by their tags. `OFFSET 0` keeps the planner
+        from looking through the whole log for the largest position.
+        """
+        return (
+            "SELECT position, type FROM (SELECT position, type "
+            f"FROM {self.schema}.events WHERE tags <> '{{}}' AND tags @> $2::text[] OFFSET 0) far "
+            f"WHERE position > $1::bigint + {NEAR_EVENTS} "
+            f"AND (SELECT position FROM {self.schema}.log) > $1::bigint + {NEAR_EVENTS}"
+        )
 
     @cached_property
     def partitions(self) -> str:

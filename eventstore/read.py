@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 import psycopg
+from psycopg.sql import Literal
 
 from eventstore.errors import InvalidRead, MalformedEvent
 from eventstore.event import Event, Metadata, Recorded
@@ -80,12 +81,13 @@ def log_query(layout: Layout, query: Query) -> tuple[str, list[Any]]:
         where.add("metadata ->> 'correlation_id' = %s", query.correlation_id)
     if query.actor_id is not None:
         where.add("metadata -> 'actor' ->> 'id' = %s", query.actor_id)
-    if query.tags:
-        where.add("tags <> '{}' AND tags @> %s", list(query.tags))
+    if query.tags:  # in the text: how rare they are decides which index is the right one
+        tags = Literal(list(query.tags)).as_string().replace("%", "%%")
+        where.add(f"tags <> '{{}}' AND tags @> {tags}")
     if query.since is not None:
-        where.add(f"position > {layout.schema}.position_before(%s)", query.since)
+        where.add(f"position > (SELECT {layout.schema}.position_before(%s))", query.since)
     if query.until is not None:
-        where.add(f"position <= {layout.schema}.position_before(%s)", query.until)
+        where.add(f"position <= (SELECT {layout.schema}.position_before(%s))", query.until)
     order = "DESC" if query.backwards else "ASC"
     return (
         f"SELECT {COLUMNS} FROM {layout.schema}.events WHERE {' AND '.join(where.parts)} "
@@ -108,17 +110,18 @@ def stream_query(
     check_number("limit", limit, 1, STREAM_EVENTS_MAX)
     where = Conditions()
     where.add("stream = %s", stream)
-    span = f"(SELECT {{}} FROM {layout.schema}.streams WHERE stream = %s)"
-    where.add(f"position >= {span.format('first_position')}", stream)
+    where.add("position BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)")
     where.add("version > %s", after_version)
     if up_to_version is not None:
         check_number("up_to_version", up_to_version, 0, POSITION_MAX)
         where.add("version <= %s", up_to_version)
     order = "DESC" if backwards else "ASC"
     return (
+        "WITH span AS MATERIALIZED (SELECT first_position AS first, position AS last "
+        f"FROM {layout.schema}.streams WHERE stream = %s) "
         f"SELECT {COLUMNS} FROM {layout.schema}.events WHERE {' AND '.join(where.parts)} "
         f"ORDER BY version {order} LIMIT %s",
-        [*where.params, limit],
+        [stream, *where.params, limit],
     )
 
 
@@ -126,9 +129,13 @@ def id_query(layout: Layout) -> str:
     return f"SELECT {COLUMNS} FROM {layout.schema}.events WHERE id = %s"
 
 
-def fetch(cursor: psycopg.Cursor[Any], sql: str, params: Sequence[Any]) -> list[Raw]:
-    """All rows of a query, JSON as bytes if `layout.prepare` was given the connection."""
-    return cursor.execute(sql, params, binary=True, prepare=True).fetchall()
+def fetch(
+    cursor: psycopg.Cursor[Any], sql: str, params: Sequence[Any], *, prepare: bool = True
+) -> list[Raw]:
+    """All rows of a query, JSON as bytes if `layout.prepare` was given the connection. Without
+    `prepare` it is planned for what it says this time.
+    """
+    return cursor.execute(sql, params, binary=True, prepare=prepare).fetchall()
 
 
 def decoder(types: EventTypes) -> Decode:

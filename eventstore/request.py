@@ -78,7 +78,7 @@ def make_request(
         check_tags(condition.tags)
         if not condition.tags:
             raise InvalidAppend("number of tags of a condition", 0, "at least one")
-        if type(condition.after) is not int or not 0 <= condition.after < 2**63:
+        if type(condition.after) is not int or not 0 <= condition.after < 2**62:
             raise InvalidAppend("position of a condition", repr(condition.after), "a position")
     return checked(
         Request(

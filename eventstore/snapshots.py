@@ -98,14 +98,16 @@ class Snapshots:
         self._resume = (
             "WITH kept AS MATERIALIZED (SELECT k.version, k.position, k.checksum, k.state, "
             "least(coalesce(k.version, 1), s.version) AS from_version, "
-            "least(coalesce(k.position, s.first_position), s.position) AS from_position "
+            "least(coalesce(k.position, s.first_position), s.position) AS from_position, "
+            "s.position AS to_position "
             f"FROM {layout.schema}.streams s LEFT JOIN {self._table} k "
             "ON k.stream = s.stream AND k.class = %s AND k.shape = %s WHERE s.stream = %s) "
             f"SELECT {COLUMNS}, CASE WHEN version = (SELECT from_version FROM kept) THEN "
             "(SELECT ROW(version, position, checksum, state) FROM kept WHERE state IS NOT NULL) "
             "END "
             f"FROM {layout.schema}.events WHERE stream = %s "
-            "AND position >= (SELECT from_position FROM kept) "
+            "AND position BETWEEN (SELECT from_position FROM kept) "
+            "AND (SELECT to_position FROM kept) "
             "AND version >= (SELECT from_version FROM kept) ORDER BY version LIMIT %s"
         )
 

@@ -524,7 +524,7 @@ class EventStore:
             after, limit, types, backwards, up_to, correlation_id, actor_id, tags, since, until
         )
         sql, params = log_query(self.layout, query)
-        return await self.reading(lambda c: self._fetch(c, sql, params))
+        return await self.reading(lambda c: self._fetch(c, sql, params, prepare=not tags))
 
     def read_sync(
         self,
@@ -545,7 +545,7 @@ class EventStore:
         owner = connection if isinstance(connection, psycopg.Connection) else connection.connection
         with psycopg.Cursor(owner) as cursor:
             self.layout.prepare_cursor(cursor)
-            return fetch(cursor, sql, params)
+            return fetch(cursor, sql, params, prepare=not query.tags)
 
     async def event(self, event_id: UUID) -> Recorded[Any] | None:
         """One event by its id."""
@@ -554,9 +554,15 @@ class EventStore:
         return found[0] if found else None
 
     def _fetch(
-        self, connection: psycopg.Connection[Any], sql: str, params: Sequence[Any]
+        self,
+        connection: psycopg.Connection[Any],
+        sql: str,
+        params: Sequence[Any],
+        *,
+        prepare: bool = True,
     ) -> list[Recorded[Any]]:
-        return self._decode(connection, fetch(connection.cursor(), sql, params))
+        rows = fetch(connection.cursor(), sql, params, prepare=prepare)
+        return self._decode(connection, rows)
 
     async def head(self) -> int:
         """The last position of the log: everything up to it can be read."""

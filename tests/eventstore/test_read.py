@@ -37,6 +37,13 @@ def places(events: list[Recorded[BoxMoved]]) -> list[int]:
     return [event.position for event in events]
 
 
+@pytest.mark.parametrize("tag", ["a b", "it's", 'say "x"', "100 %s", "back\\slash", "{a,b}", "ü"])
+async def test_any_text_may_be_a_tag(store: EventStore, tag: str) -> None:
+    for tags in ((tag, "x"), ("y",)):
+        await store.append(Append("box", [BoxPlaced("x")], tags=tags), metadata=metadata())
+    assert [event.tags for event in await store.read(tags=[tag])] == [(tag, "x")]
+
+
 async def test_a_stream_by_version_both_ways(store: EventStore) -> None:
     await fill(store)
     versions = [event.version for event in await store.read_stream("box_1")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 
 from eventstore import Append, ConditionFailed, EventStore, InvalidAppend, Unless
@@ -52,7 +53,51 @@ async def test_many_at_once_from_two_stores_cannot_race(store: EventStore) -> No
     assert await store.head() == 10
 
 
-@pytest.mark.parametrize("unless", [Unless((), 0), Unless(("",), 0), Unless(("a",), -1)])
+@pytest.mark.parametrize("near_events", [0, 1, 3])
+async def test_what_is_far_behind_is_found_as_what_is_near(
+    database: str, monkeypatch: pytest.MonkeyPatch, near_events: int
+) -> None:
+    """Events soon after the position are found by it, the others by their tags."""
+    monkeypatch.setattr("eventstore.layout.NEAR_EVENTS", near_events)
+    async with open_shelf(database) as store:
+        for n in range(6):
+            append = Append(f"box_{n}", [BoxPlaced("x")], tags=(f"seat:{n}",))
+            await store.append(append, metadata=metadata())
+        for n in range(6):
+            for after in range(6):
+                unless = Unless((f"seat:{n}",), after)
+                if after <= n:
+                    with pytest.raises(ConditionFailed) as failed:
+                        await book(store, "new", "other", unless)
+                    assert failed.value.found == n + 1
+                else:
+                    await book(store, "new", "other", unless)
+
+
+async def test_a_condition_does_not_look_through_the_whole_log(store: EventStore) -> None:
+    """The planner, asked for the largest position, would start from the last event of the log."""
+    await store.append(Append("box_1", [BoxPlaced("x")]), metadata=metadata())
+    with psycopg.connect(store.conninfo) as connection:
+        connection.execute("SET plan_cache_mode = force_generic_plan")
+        connection.execute(f"PREPARE m AS {store.layout.sql.appending[b'matching']}".encode())
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute("EXPLAIN EXECUTE m (0, '{a}', '{}')").fetchall()
+    text = "\n".join(line for (line,) in plan)
+    assert "Backward" not in text
+    assert 'Index Cond: (("position" > $1) AND ("position" <= ($1 + 5000)))' in text
+    assert "One-Time Filter" in text
+    assert "_tags_idx" in text
+
+
+async def test_a_position_that_the_log_has_not_reached_is_no_condition(store: EventStore) -> None:
+    """It is of another log, or of this one before it was restored to an earlier time."""
+    with pytest.raises(InvalidAppend, match="is 7, expected at most 0, where the log ends"):
+        await book(store, "box_1", "seat:1", Unless(("seat:1",), 7))
+
+
+@pytest.mark.parametrize(
+    "unless", [Unless((), 0), Unless(("",), 0), Unless(("a",), -1), Unless(("a",), 2**62)]
+)
 async def test_absurd_conditions_are_refused(store: EventStore, unless: Unless) -> None:
     with pytest.raises(InvalidAppend):
         await book(store, "box_1", "seat:1", unless)
