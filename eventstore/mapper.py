@@ -9,6 +9,7 @@ A `Recorded` has `originator_id` and `originator_version`, so it is a domain eve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,11 +27,14 @@ from eventstore.store import EventStore
 
 @dataclass(frozen=True)
 class StoredRecord(StoredEvent):
-    """A stored event of ours: its topic is the type's name, its state the canonical payload."""
+    """A stored event of ours: its topic is the type's name, its state the canonical payload, as it
+    is stored when it is written, opened when it was read. `subjects` are whom it tells of.
+    """
 
     type_version: int = 1
     metadata: bytes = b""
     row: Raw | None = field(default=None, compare=False)
+    subjects: Sequence[str] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,14 @@ class TypedMapper(Mapper[str]):
             sealing.payload(stream, event),
             event.TYPE_VERSION,
             encode_metadata(sealing.metadata(metadata)),
+            subjects=sealing.subjects,
         )
 
     def to_domain_event(self, stored_event: StoredEvent) -> Recorded[Any]:
         """The event as it was recorded; only of what `TypedRecorder` read."""
         assert isinstance(stored_event, StoredRecord)
         assert stored_event.row is not None
-        row = [stored_event.row]
-        if self._store.types.personal_names:
-            row = self._store.reading_sync(lambda c: self._store.privacy.opened(c, row))
-        return self._decode(row)[0]
+        return self._decode([stored_event.row])[0]
 
 
 class TypedRecorder(LogApplicationRecorder):
@@ -83,6 +85,20 @@ class TypedRecorder(LogApplicationRecorder):
 
     def __init__(self, store: EventStore) -> None:
         super().__init__(store, str)
+
+    def subjects_of(self, stored_events: Sequence[StoredEvent]) -> Sequence[str]:
+        return [
+            subject
+            for stored in stored_events
+            if isinstance(stored, StoredRecord)
+            for subject in stored.subjects
+        ]
+
+    def _select(self, *args: Any, **kwargs: Any) -> list[Any]:
+        rows = super()._select(*args, **kwargs)
+        if not rows or not self.store.types.personal_names:
+            return rows
+        return self.store.reading_sync(lambda c: self.store.privacy.opened(c, rows))
 
     def to_row(self, stream: str, stored: StoredEvent, metadata: bytes) -> Row:
         if not isinstance(stored, StoredRecord):

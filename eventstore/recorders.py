@@ -31,6 +31,7 @@ from eventstore.errors import (
     ConditionFailed,
     EffectFailed,
     EffectRefused,
+    ErasedSubject,
     EventStoreError,
     IdempotencyKeyReused,
     InvalidAppend,
@@ -49,13 +50,21 @@ NO_METADATA = b"{}"
 WAIT_SECONDS = 1.0
 PULL_EVENTS = 500
 
+REFUSED = (
+    WrongExpectedVersion,
+    ConditionFailed,
+    EffectRefused,
+    IdempotencyKeyReused,
+    ErasedSubject,
+)
+
 
 @contextmanager
 def library_errors() -> Iterator[None]:
     """Raise the library's errors for ours and psycopg's."""
     try:
         yield
-    except (WrongExpectedVersion, ConditionFailed, EffectRefused, IdempotencyKeyReused) as error:
+    except REFUSED as error:
         raise IntegrityError(str(error)) from error
     except StoreUnavailable as error:
         raise OperationalError(str(error)) from error
@@ -120,8 +129,19 @@ class LogAggregateRecorder(OverStore, AggregateRecorder):
                 raise WrongExpectedVersion(stream, version - 1, before.originator_version)
             rows.append(self.to_row(stream, stored, context))
             size += len(stored.state) + len(context)
-        request = Request(writes, len(stored_events), size, idempotency, effects=tuple(effects))
+        request = Request(
+            writes,
+            len(stored_events),
+            size,
+            idempotency,
+            effects=tuple(effects),
+            subjects=self.subjects_of(stored_events),
+        )
         return self.store.submit_sync(checked(request))
+
+    def subjects_of(self, stored_events: Sequence[StoredEvent]) -> Sequence[str]:
+        """Whom the events tell of, as far as one can know: nothing is stored if one was erased."""
+        return ()
 
     def to_row(self, stream: str, stored: StoredEvent, metadata: bytes) -> Row:
         """The row of a stored event: its topic is the type, its state the payload."""

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from eventsourcing.persistence import IntegrityError
 
 from eventstore import (
     Actor,
@@ -24,6 +25,7 @@ from eventstore import (
 )
 from eventstore.audit.seal import Signer, seal_next
 from eventstore.audit.verify import verify
+from eventstore.mapper import NewEvent, library_events
 from tests.support.guests import (
     GuestArrived,
     GuestLeft,
@@ -118,6 +120,17 @@ async def test_nothing_more_is_stored_of_who_was_erased(house: EventStore) -> No
                 )
         await knowing.append(Append("sty_1", [GuestLeft("gst_1")]), metadata=metadata())
     assert await house.head() == 4
+
+
+async def test_the_library_stores_nothing_more_either(house: EventStore) -> None:
+    await arrive(house)
+    async with open_house(house.conninfo) as knowing:
+        events = library_events(knowing)
+        events.put([NewEvent("sty_2", 1, ARRIVED, metadata())])
+        await erase(house)
+        with pytest.raises(IntegrityError, match="'gst_1' was erased"):
+            events.put([NewEvent("sty_3", 1, ARRIVED, metadata())])
+        assert [each.event for each in events.get("sty_2")] == [FORGOTTEN]
 
 
 async def test_who_was_never_seen_can_be_erased(house: EventStore) -> None:
