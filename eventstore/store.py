@@ -33,19 +33,18 @@ from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
 from eventstore.errors import (
     EventStoreError,
-    InvalidAppend,
     NoKeyring,
     StoreUnavailable,
     WrongExpectedVersion,
 )
 from eventstore.event import Metadata, Recorded
-from eventstore.expected_version import NO_STREAM
 from eventstore.layout import PARTITION_EVENTS, THREADS, Layout, connect
 from eventstore.position import position_of, receipt
-from eventstore.privacy.erasure import SUBJECT_BYTES_MAX, SubjectErased, subject_stream
+from eventstore.privacy.erasing import erased_before, erasure
+from eventstore.privacy.erasure import subject_stream
 from eventstore.privacy.keyring import Keyring
 from eventstore.privacy.privacy import Note, Privacy, Sealing
-from eventstore.privacy.subject_keys import Keys, destruction
+from eventstore.privacy.subject_keys import Keys
 from eventstore.read import (
     STREAM_EVENTS_MAX,
     Query,
@@ -58,7 +57,7 @@ from eventstore.read import (
 )
 from eventstore.recent import Recent
 from eventstore.record import Id
-from eventstore.request import check_text, make_request
+from eventstore.request import make_request
 from eventstore.retention import PRUNE_SECONDS, prune_keys
 from eventstore.snapshots import DecodeRows, Snapshots
 from eventstore.types import EventTypes
@@ -328,15 +327,21 @@ class EventStore:
         States that `Streams` keep in memory are dropped, in other processes as soon as they hear of
         it. Raises InvalidAppend for events that tell of the subject, and what `append` raises.
         """
-        request = self._erasure(
-            await self.sealing(appends, metadata), subject, reason, metadata, appends
+        request = erasure(
+            self.layout,
+            await self.sealing(appends, metadata),
+            subject,
+            reason=reason,
+            metadata=metadata,
+            appends=appends,
+            new_id=self.new_id,
         )
         try:
             erased = await self.submit(request)
         except WrongExpectedVersion as error:
             if error.stream != subject_stream(subject):
                 raise
-            return await self.reading(lambda c: self._erased_before(c, subject))
+            return await self.reading(lambda c: erased_before(c, self.layout, subject))
         await self.reading(self._notice_erasures)
         return erased
 
@@ -344,48 +349,23 @@ class EventStore:
         self, subject: str, *, reason: str, metadata: Metadata, appends: Sequence[Append] = ()
     ) -> Appended:
         """`erase` for threads."""
-        request = self._erasure(
-            self.sealing_sync(appends, metadata), subject, reason, metadata, appends
+        request = erasure(
+            self.layout,
+            self.sealing_sync(appends, metadata),
+            subject,
+            reason=reason,
+            metadata=metadata,
+            appends=appends,
+            new_id=self.new_id,
         )
         try:
             erased = self.submit_sync(request)
         except WrongExpectedVersion as error:
             if error.stream != subject_stream(subject):
                 raise
-            return self.reading_sync(lambda c: self._erased_before(c, subject))
+            return self.reading_sync(lambda c: erased_before(c, self.layout, subject))
         self.reading_sync(self._notice_erasures)
         return erased
-
-    def _erasure(
-        self,
-        sealing: Sealing,
-        subject: str,
-        reason: str,
-        metadata: Metadata,
-        appends: Sequence[Append],
-    ) -> Request:
-        check_text("subject", subject, SUBJECT_BYTES_MAX)
-        if subject in sealing.subjects:
-            raise InvalidAppend("events with an erasure", f"personal ones of {subject!r}", "none")
-        if metadata.actor.id == subject:  # it would be sealed by the key that is destroyed
-            metadata = msgspec.structs.replace(metadata, client=None)
-        event = SubjectErased(subject, reason, metadata.occurred_at)
-        return make_request(
-            sealing,
-            [Append(subject_stream(subject), [event], NO_STREAM), *appends],
-            metadata,
-            idempotency=None,
-            outcome=b"",
-            effects=destruction(self.layout, subject),
-            new_id=self.new_id,
-        )
-
-    def _erased_before(self, connection: psycopg.Connection[Any], subject: str) -> Appended:
-        stream = subject_stream(subject)
-        sql = f"SELECT position, version FROM {self.layout.schema}.streams WHERE stream = %s"
-        row = connection.execute(sql.encode(), [stream]).fetchone()
-        assert row is not None
-        return Appended(row[0], {stream: row[1]}, replayed=True)
 
     def _notice_erasures(self, connection: psycopg.Connection[Any]) -> None:
         row = connection.execute(self.layout.sql.standing).fetchone()
