@@ -180,7 +180,11 @@ class FakeProvider:
         opening: Authorization | None = None,
         lost: bool = False,
     ) -> Result:
-        """Do the work of a key once, in one transaction; then answer, unless the answer is lost."""
+        """Do the work of a key once, in one transaction; then answer, unless the answer is lost.
+
+        Of `body`, by which a repeat is known, only a digest is kept: customers write into it.
+        """
+        body = sha256(body.encode()).hexdigest()
         await self._arrive(key)
         async with self._books(key) as connection:
             first = await connection.execute(
