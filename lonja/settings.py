@@ -105,6 +105,7 @@ class Settings(BaseSettings):
     names a server where Lonja may create the others'. Those that have neither are in the server
     that `lonja up` embeds in `data_dir`.
     `service_urls` says where services answer that do not listen on `host` and their usual port.
+    `master_key` wraps the keys of persons (docs/erasure.md); without it a file of `data_dir` does.
     """
 
     model_config = SettingsConfigDict(

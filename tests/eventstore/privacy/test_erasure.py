@@ -102,6 +102,41 @@ async def test_two_who_erase_at_once(house: EventStore) -> None:
     assert sorted(each.replayed for each in erased) == [False] + [True] * 9
 
 
+async def test_no_event_of_a_person_comes_after_their_erasure(house: EventStore) -> None:
+    """While two processes that know the key go on appending, to one stream or to two at once."""
+    await arrive(house)
+    async with open_house(house.conninfo) as other:
+        await arrive(other, stream="sty_2")
+        begun = asyncio.Event()
+
+        async def tell(store: EventStore, name: str, streams: int) -> int:
+            """How many events were stored until the person was erased."""
+            for number in range(200):
+                appends = [
+                    Append(f"{name}_{part}", [GuestWrote("gst_1", "text")], number)
+                    for part in range(streams)
+                ]
+                try:
+                    await store.append(appends, metadata=metadata())
+                except ErasedSubject:
+                    return number * streams
+                begun.set()
+            raise AssertionError("nobody says that the person was erased")
+
+        async with asyncio.TaskGroup() as group:
+            telling = [
+                group.create_task(tell(store, f"{name}{n}", 1 + n % 2))
+                for n in range(4)
+                for name, store in (("here", house), ("there", other))
+            ]
+            await begun.wait()
+            erased = await erase(other)
+    wrote = await house.read(types=["guest.wrote"])
+    assert len(wrote) == sum(task.result() for task in telling)
+    assert all(recorded.position < erased.position for recorded in wrote)
+    assert {recorded.event.text for recorded in wrote} == {"erased"}
+
+
 async def test_nothing_more_is_stored_of_who_was_erased(house: EventStore) -> None:
     """Also by a process that knows the key, and by one that never saw the person."""
     await arrive(house)
