@@ -31,6 +31,7 @@ from projections.store_log import StoreLog
 TARGET_SECONDS = 1.0
 EVENTS_FIRST, EVENTS_MAX = 1_024, 16_384
 """Positions in one transaction: what is read, decoded and folded at once bounds the memory."""
+PAGES_AHEAD = 2
 TRANSIENT_ATTEMPTS_MAX = 8
 
 log = structlog.get_logger(__name__)
@@ -88,33 +89,43 @@ class Driver:
 
     @contextmanager
     def _pages(self, up_to: int) -> Iterator[Callable[[int], LogPage]]:
-        """Pages of the log; the rows of the next one are read while one is decoded and written."""
+        """Pages of the log: while one is written, the next is decoded and the one after it read."""
         member, projection = self.member, self.member.projection
-        ahead: dict[int, Future[Callable[[], LogPage]]] = {}
+        ahead: dict[int, tuple[int, Future[LogPage]]] = {}
 
-        with ThreadPoolExecutor(1, thread_name_prefix="projections-read-ahead") as thread:
+        def ask(after: int, limit: int) -> Future[LogPage]:
+            asked = reading.submit(
+                self.source.ask_page,
+                *(self.reader, after),
+                limit=limit,
+                types=projection.types,
+                part=member.part,
+                parts=member.parts,
+                bare=projection.bare,
+            )
+            return decoding.submit(lambda: asked.result()())
 
-            def ask(after: int, limit: int) -> Future[Callable[[], LogPage]]:
-                return thread.submit(
-                    self.source.ask_page,
-                    *(self.reader, after),
-                    limit=limit,
-                    types=projection.types,
-                    part=member.part,
-                    parts=member.parts,
-                    bare=projection.bare,
-                )
-
-            def following(after: int) -> LogPage:
-                limit = min(self.size.events, up_to - after)
-                page = (ahead.pop(after, None) or ask(after, limit)).result()
+        def following(after: int) -> LogPage:
+            at = after
+            for _ in range(1 + PAGES_AHEAD):
+                if at < up_to:
+                    if at not in ahead:
+                        limit = min(self.size.events, up_to - at)
+                        ahead[at] = limit, ask(at, limit)
+                    at += ahead[at][0]
+            limit, future = ahead.pop(after)
+            page = future.result()
+            if page.position != after + limit:
                 ahead.clear()
-                after += limit
-                if after < up_to:
-                    ahead[after] = ask(after, min(self.size.events, up_to - after))
-                return page()
+            return page
 
+        reading = ThreadPoolExecutor(1, thread_name_prefix="projections-read-ahead")
+        decoding = ThreadPoolExecutor(1, thread_name_prefix="projections-decode-ahead")
+        try:
             yield following
+        finally:
+            decoding.shutdown(cancel_futures=True)
+            reading.shutdown(cancel_futures=True)
 
     def _write_by_sql(self) -> bool:
         """Write a large batch within the database; False if it must go through Python.
