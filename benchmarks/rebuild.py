@@ -13,7 +13,7 @@ One log of EVENTS, ten a stream, hundreds of streams under way at a time, on a s
     an upsert a commit     on a part of the log
     ProjectionRunner       that of `eventsourcing`, on a part of the log
 
-Also the peak memory of a rebuilding process, and whether every way left the same rows.
+Also the peak memory of the processes, and whether every way left the same rows.
 """
 
 from __future__ import annotations
@@ -303,10 +303,17 @@ async def measure(server: TestServer, events: int) -> dict[str, Any]:
         "events": events,
         "events_per_second": {way: round(rate) for way, rate in figures.items()},
         "rows_that_differ": differ,
-        "peak_memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_memory_mib": {
+            "rebuilding": _peak_mib(resource.RUSAGE_SELF),
+            "its worker": _peak_mib(resource.RUSAGE_CHILDREN),
+        },
         "python": platform.python_version(),
         "cpus": os.cpu_count(),
     }
+
+
+def _peak_mib(who: int) -> int:
+    return round(resource.getrusage(who).ru_maxrss / 1024)
 
 
 def main() -> None:
@@ -331,9 +338,8 @@ def main() -> None:
     for way, rate in rates.items():
         times = f"{rate / library:,.0f}" if library else "-"
         print(f"{way:24}{rate:>12,}{rate / limit:>14.2f}{times:>15}")
-    print(
-        f"peak memory {found['peak_memory_mib']} MiB; rows that differ {found['rows_that_differ']}"
-    )
+    print(f"peak memory, MiB: {found['peak_memory_mib']}")
+    print(f"rows that differ: {found['rows_that_differ']}")
     if given.json:
         given.json.write_text(json.dumps(found, indent=2) + "\n")
     if any(found["rows_that_differ"].values()):
