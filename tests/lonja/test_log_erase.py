@@ -16,10 +16,18 @@ from eventstore import Actor, Append, Client, EventStore, EventTypes, SubjectEra
 from lonja.cli import main
 from lonja.keys import master_keyring
 from lonja.settings import SERVICES, load
+from lonja.wiring import build_service
+from tests.support.commands import CHEAP_SHOP
 from tests.support.guests import GuestArrived, GuestLeft
+from tests.support.leftovers import in_database
+from tests.support.memory_feed import MemoryFeed
 from tests.support.shelf import metadata
+from tests.support.whole import PASSWORD, REGISTER
 
 pytestmark = pytest.mark.slow
+
+EMAIL, NAME = "zephyrine@lonja.example", "Zephyrine d'Ailleurs"
+WHERE_FROM = {"x-client-ip": "203.0.113.77", "x-client-agent": "A tablet that nobody else has"}
 
 
 @pytest.fixture
@@ -176,3 +184,35 @@ def test_a_master_key_that_is_none(
     result = lonja("tail", exit_code=1)
     assert "LONJA_MASTER_KEY is no master key: expected 64 hexadecimal digits" in result.stderr
     assert text not in result.stderr
+
+
+async def register(databases: dict[str, str]) -> str:
+    """A user of a shop that is shut since; their id."""
+    service = build_service("users", load(), databases["users"], {"orders": MemoryFeed("orders")})
+    async with service:
+        given = {"email": EMAIL, "password": PASSWORD, "displayName": NAME, "idempotencyKey": "one"}
+        answer = await service.execute(REGISTER, {"input": given}, headers=WHERE_FROM)
+        user_id: str = answer["data"]["registerUser"]["user"]["id"]
+        assert await service.runner.wait_for(await service.store.head(), 10)
+    return user_id
+
+
+def test_what_a_shop_that_is_shut_keeps_is_forgotten(
+    databases: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the command itself: read models, the password, the address that nobody else could take."""
+    for name, value in CHEAP_SHOP.items():
+        monkeypatch.setenv(name, value)
+    user_id = asyncio.run(register(databases))
+    looked_for = (EMAIL, NAME, WHERE_FROM["x-client-ip"])
+    assert in_database(databases["users"], looked_for)
+    lonja("erase", user_id, "--reason", "asked to", "--yes")
+    assert in_database(databases["users"], looked_for) == {}
+    with psycopg.connect(databases["users"]) as connection:
+        left = connection.execute(
+            "SELECT count(*) FROM public.user_credentials WHERE user_id = %s", [user_id]
+        ).fetchone()
+        told = connection.execute(
+            "SELECT count(*) FROM eventstore.events WHERE type = 'user.erased'"
+        ).fetchone()
+    assert (left, told) == ((0,), (1,))

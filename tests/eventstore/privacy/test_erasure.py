@@ -26,6 +26,7 @@ from eventstore import (
 from eventstore.audit.seal import Signer, seal_next
 from eventstore.audit.verify import verify
 from eventstore.mapper import NewEvent, library_events
+from eventstore.privacy.holdings import Holdings, Key, holdings
 from tests.support.guests import (
     GuestArrived,
     GuestLeft,
@@ -93,6 +94,30 @@ async def test_erasing_again_changes_nothing(house: EventStore) -> None:
         lambda: house.erase_sync("gst_1", reason="x", metadata=metadata())
     )
     assert by_thread.replayed
+
+
+async def test_what_a_log_holds_of_a_person(house: EventStore) -> None:
+    """Sealed events, those whose command came from them, and old ones that no erasure reaches."""
+
+    async def held(guest: str) -> Holdings:
+        return await house.reading(lambda c: holdings(c, house.layout, house.types, guest))
+
+    assert await held("gst_1") == Holdings(Key.NONE, 0, 0)
+    await arrive(house)
+    given = metadata(client=Client("203.0.113.7"), actor=Actor("user", "gst_1"))
+    await house.append(Append("sty_1", [GuestLeft("gst_1")]), metadata=given)
+    await house.append(Append("sty_1", [GuestLeft("gst_1")]), metadata=metadata())
+    await arrive(house, "gst_10", "sty_2")
+    with psycopg.connect(house.conninfo) as connection:
+        connection.execute("ALTER TABLE eventstore.events DISABLE TRIGGER ALL")
+        connection.execute(
+            """UPDATE eventstore.events SET payload = '{"guest_id":"gst_1","text":"old"}', """
+            "type = 'guest.wrote', type_version = 1 WHERE position = 3"
+        )
+    assert await held("gst_1") == Holdings(Key.HELD, sealed=2, plain=1)
+    await erase(house)
+    assert await held("gst_1") == Holdings(Key.DESTROYED, sealed=2, plain=1)
+    assert (await house.read(2))[0].event == GuestWrote("gst_1", "old")
 
 
 async def test_two_who_erase_at_once(house: EventStore) -> None:
