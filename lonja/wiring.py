@@ -94,6 +94,8 @@ def service_settings(name: str, settings: Settings) -> dict[str, Any]:
             return settings.payments.plain()
         case "notifications":
             return {**settings.mail.plain(), "mailbox_dir": settings.data_dir / "mailbox"}
+        case "journal":
+            return {"exports_dir": settings.data_dir / "exports"}
         case _:
             return {}
 

@@ -22,4 +22,47 @@ class LogVerified(Event, frozen=True):
     fault: str | None = None
 
 
-EVENTS: tuple[type[Event], ...] = (LogVerified,)
+@event_type("export.started", public=False)
+class ExportStarted(Event, frozen=True):
+    """An auditor wants the events that match `where` (JSON text) in a file: those that the journal
+    had of each service at that time, `up_to` these positions.
+    """
+
+    export_id: str
+    format: str
+    where: str
+    up_to: dict[str, int]
+
+
+@event_type("export.completed", public=False)
+class ExportCompleted(Event, frozen=True):
+    """The file is there, with a manifest that says the same."""
+
+    export_id: str
+    file: str
+    events: int
+    bytes: int
+    sha256: str
+
+
+@event_type("export.failed", public=False)
+class ExportFailed(Event, frozen=True):
+    export_id: str
+    reason: str
+
+
+@event_type("export.withdrawn", public=False)
+class ExportWithdrawn(Event, frozen=True):
+    """The file is gone: it told of somebody who was erased."""
+
+    export_id: str
+    reason: str
+
+
+EVENTS: tuple[type[Event], ...] = (
+    LogVerified,
+    ExportStarted,
+    ExportCompleted,
+    ExportFailed,
+    ExportWithdrawn,
+)

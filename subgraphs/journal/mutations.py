@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 
 from subgraphs.journal.audit import IntegrityReport, check_service, report
+from subgraphs.journal.export_schema import ExportMutation
 from subgraphs.journal.schema import Info
 from subgraphs.journal.waiting import own_log_copied
 from subgraphs.shared.auth import Role
@@ -19,7 +20,7 @@ class VerifyLogPayload:
 
 
 @strawberry.type
-class Mutation:
+class Mutation(ExportMutation):
     @mutation(
         "For auditors: recompute every hash of a service's log, in the background. `integrity` "
         "shows the result, which is itself recorded."

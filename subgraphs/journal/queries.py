@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
 from functools import partial
 from uuid import UUID
 
 import strawberry
 
 from subgraphs.journal.audit import AuditQuery
+from subgraphs.journal.export_schema import ExportQuery
 from subgraphs.journal.mutations import Mutation
 from subgraphs.journal.reads import NEWEST, OLDEST, Where
 from subgraphs.journal.schema import (
@@ -22,6 +22,7 @@ from subgraphs.journal.schema import (
     require_auditor,
 )
 from subgraphs.journal.waiting import caught_up, own_log_copied
+from subgraphs.journal.where import AuditReadWhere, EventWhere, text
 from subgraphs.shared import events
 from subgraphs.shared.errors import InvalidPage, Refusal
 from subgraphs.shared.graphql import Connection, Node, build_schema, field
@@ -32,39 +33,8 @@ from subgraphs.shared.reading import asked
 NODES_MAX = 100
 
 
-@strawberry.input
-class EventWhere:
-    service: list[str] | None = None
-    type: list[str] | None = None
-    stream_id: strawberry.ID | None = None
-    actor_id: strawberry.ID | None = None
-    correlation_id: strawberry.ID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def conditions(self) -> Where:
-        """In the words of the table."""
-        return Where(
-            service=self.service,
-            type=self.type,
-            stream=_text(self.stream_id),
-            actor_id=_text(self.actor_id),
-            correlation_id=_text(self.correlation_id),
-            since=self.since,
-            until=self.until,
-        )
-
-
-@strawberry.input
-class AuditReadWhere:
-    reader_id: strawberry.ID | None = None
-    person_id: strawberry.ID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-
 @strawberry.type
-class Query(AuditQuery):
+class Query(AuditQuery, ExportQuery):
     @field("Anything by its id: its kind is in the id. That it exists, its owner knows.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:  # noqa: A002
         return await _node(info, str(id))
@@ -117,8 +87,8 @@ class Query(AuditQuery):
         wanted = where or AuditReadWhere()
         conditions = Where(
             type=[events.AuditRead.TYPE],
-            actor_id=_text(wanted.reader_id),
-            person_id=_text(wanted.person_id),
+            actor_id=text(wanted.reader_id),
+            person_id=text(wanted.person_id),
             since=wanted.since,
             until=wanted.until,
         )
@@ -149,10 +119,6 @@ async def _node(info: Info, node_id: str) -> Node | None:
         asked(info)
         return await load_event(info, node_id)
     return None if stub is None else stub(id=strawberry.ID(node_id))
-
-
-def _text(value: strawberry.ID | None) -> str | None:
-    return None if value is None else str(value)
 
 
 SCHEMA = build_schema(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from psycopg.types.json import Jsonb
+
 from eventstore import EventStore
 from projections import ReadModels
 from subgraphs.journal.events import LogVerified
@@ -55,7 +57,20 @@ _CONDITIONS = {
 }
 
 
+_UP_TO = "position <= (%(up_to)s::jsonb ->> service)::bigint"
 NO_READS = f"type <> '{AuditRead.TYPE}'"
+
+
+def _matching(where: Where) -> tuple[str, dict[str, Any]]:
+    """The SQL condition of what is given, and its parameters."""
+    given = {name: value for name in _CONDITIONS if (value := getattr(where, name)) is not None}
+    conditions = ["TRUE", *(_CONDITIONS[name] for name in given)]
+    if where.type is None and where.stream is None and where.correlation_id is None:
+        conditions.append(NO_READS)
+    lists = ("service", "type")
+    return " AND ".join(conditions), {
+        name: list(value) if name in lists else value for name, value in given.items()
+    }
 
 
 class JournalReads:
@@ -72,16 +87,9 @@ class JournalReads:
         """Events that match every given condition. Of `audit.read` there is one for each page that
         an auditor looks at: they are left out where nothing asks for them.
         """
-        given = {name: value for name in _CONDITIONS if (value := getattr(where, name)) is not None}
-        conditions = [page.condition, *(_CONDITIONS[name] for name in given)]
-        if where.type is None and where.stream is None and where.correlation_id is None:
-            conditions.append(NO_READS)
-        params = {
-            name: list(value) if name in ("service", "type") else value
-            for name, value in given.items()
-        }
+        conditions, params = _matching(where)
         return await self._fetch(
-            f"SELECT * FROM public.journal_events WHERE {' AND '.join(conditions)}"
+            f"SELECT * FROM public.journal_events WHERE {page.condition} AND {conditions}"
             f" ORDER BY {page.order} LIMIT {page.limit}",
             {**page.params, **params},
         )
@@ -179,3 +187,43 @@ class JournalReads:
             (LogVerified.TYPE,),
         )
         return {row["data"]["service"]: row for row in rows}
+
+    async def exported(
+        self, where: Where, up_to: Mapping[str, int], after: tuple[str, int], limit: int
+    ) -> list[dict[str, Any]]:
+        """Events that match, up to a position of each service, in the order of exports: by service
+        and position, from after one of them on.
+        """
+        conditions, params = _matching(where)
+        return await self._fetch(
+            f"SELECT * FROM public.journal_events WHERE {conditions} AND {_UP_TO}"
+            " AND (service, position) > (%(after_service)s, %(after_position)s)"
+            " ORDER BY service, position LIMIT %(limit)s",
+            {
+                **params,
+                "up_to": Jsonb(dict(up_to)),
+                "after_service": after[0],
+                "after_position": after[1],
+                "limit": limit,
+            },
+        )
+
+    async def count(self, where: Where, up_to: Mapping[str, int]) -> int:
+        """How many events an export has."""
+        conditions, params = _matching(where)
+        rows = await self._reads.fetch(
+            f"SELECT count(*) AS events FROM public.journal_events WHERE {conditions} AND {_UP_TO}",
+            {**params, "up_to": Jsonb(dict(up_to))},
+        )
+        return int(rows[0]["events"])
+
+    async def ids_at(self, positions: Mapping[str, int]) -> dict[str, str]:
+        """The id of the last event up to a position, of each service that has any."""
+        rows = await self._reads.fetch(
+            "SELECT asked.service, found.id FROM jsonb_each_text(%s) AS asked (service, position)"
+            " CROSS JOIN LATERAL (SELECT id FROM public.journal_events AS events"
+            " WHERE events.service = asked.service AND position <= asked.position::bigint"
+            " ORDER BY position DESC LIMIT 1) AS found",
+            (Jsonb(dict(positions)),),
+        )
+        return {row["service"]: str(row["id"]) for row in rows}

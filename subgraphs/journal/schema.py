@@ -15,13 +15,15 @@ import msgspec
 import strawberry
 from strawberry.scalars import JSON
 
-from eventstore import EventStore
+from eventstore import EventStore, event
 from eventstore.audit import EventHash
+from subgraphs.journal.exporting import Exports
 from subgraphs.journal.follower import Follower
 from subgraphs.journal.reads import BY_VERSION, JournalReads, Row
 from subgraphs.journal.verifying import Verifications
 from subgraphs.shared import events
 from subgraphs.shared.auth import Role
+from subgraphs.shared.commands import Commands
 from subgraphs.shared.errors import Forbidden
 from subgraphs.shared.graphql import Connection, Node, RequestContext, field
 from subgraphs.shared.ids import is_id
@@ -39,6 +41,9 @@ class JournalResources:
     store: EventStore
     audits: Mapping[str, LogAudit]
     verifications: Verifications
+    exports: Exports
+    commands: Commands
+    new_id: Callable[[str], str]
 
 
 Info = strawberry.Info[RequestContext[JournalResources], None]
@@ -330,16 +335,22 @@ def _written(data: Mapping[str, Any]) -> str | None:
 
 
 def actor_of(row: Row) -> Actor:
-    kind = ActorKind(row["actor_kind"])
-    is_person = kind in (ActorKind.USER, ActorKind.STAFF) and is_id(row["actor_id"], "usr")
-    behalf = row["on_behalf_of"]
+    """Who acted, by a copied event."""
+    who = event.Actor(row["actor_kind"], row["actor_id"], row["on_behalf_of"])
+    return actor_named(who, ip=row["ip"])
+
+
+def actor_named(who: event.Actor, *, ip: str | None = None) -> Actor:
+    """Who acted, by the metadata of an event."""
+    kind = ActorKind(who.kind)
+    by_person = kind in (ActorKind.USER, ActorKind.STAFF)
     return Actor(
         kind=kind,
-        id=row["actor_id"],
-        user=User(id=strawberry.ID(row["actor_id"])) if is_person else None,
-        service=None if kind in (ActorKind.USER, ActorKind.STAFF) else row["actor_id"],
-        on_behalf_of=User(id=strawberry.ID(behalf)) if behalf else None,
-        ip=row["ip"],
+        id=who.id,
+        user=User(id=strawberry.ID(who.id)) if by_person and is_id(who.id, "usr") else None,
+        service=None if by_person else who.id,
+        on_behalf_of=User(id=strawberry.ID(who.on_behalf_of)) if who.on_behalf_of else None,
+        ip=ip,
     )
 
 

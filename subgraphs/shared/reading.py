@@ -48,7 +48,7 @@ class Reading:
     def saw(self, content: bytes, *, events: int = 1) -> None:
         """Events that are shown; persons are found by their ids, wherever in `content` they are."""
         self.events += events
-        self.persons.update(found.decode() for found in _PERSON.findall(content))
+        self.persons |= persons_in(content)
 
     def event(self) -> AuditRead:
         """What is recorded."""
@@ -61,6 +61,11 @@ class Reading:
         )
 
 
+def persons_in(content: bytes) -> set[str]:
+    """The ids of users, wherever in `content` they are."""
+    return {found.decode() for found in set(_PERSON.findall(content))}
+
+
 def asked(info: Info[RequestContext[Any], None], *, of: str = "") -> None:
     """Note the field that is being resolved, with its arguments, if it is an auditor who asks."""
     if not info.context.caller.has(Role.AUDITOR):
@@ -71,8 +76,12 @@ def asked(info: Info[RequestContext[Any], None], *, of: str = "") -> None:
     info.context.reading.ask(raw.field_name, arguments, of=of)
 
 
+def reads_stream(reader: str) -> str:
+    """The stream of what somebody read."""
+    prefix, _, rest = reader.partition("_")
+    return f"aud_{rest if prefix == 'usr' and rest else reader}"
+
+
 async def record_reads(store: EventStore, reads: Iterable[AuditRead], metadata: Metadata) -> None:
     """Append what was read to the stream of who read it. Raises what EventStore.append raises."""
-    prefix, _, rest = metadata.actor.id.partition("_")
-    stream = f"aud_{rest if prefix == 'usr' and rest else metadata.actor.id}"
-    await store.append(Append(stream, list(reads), ANY), metadata=metadata)
+    await store.append(Append(reads_stream(metadata.actor.id), list(reads), ANY), metadata=metadata)
