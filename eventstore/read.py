@@ -5,7 +5,7 @@ Pages are read by key (`position > last`), never by offset, so a page costs the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,8 @@ from eventstore.types import EventTypes
 PAGE_EVENTS_MAX = 10_000
 STREAM_EVENTS_MAX = 100_000
 POSITION_MAX = 2**63 - 1
+TEXTS_MAX = 1_000
+"""Types or tags of one query."""
 
 COLUMNS = "position, stream, version, id, type, type_version, payload, metadata, recorded_at, tags"
 
@@ -52,6 +54,16 @@ class Query:
     def __post_init__(self) -> None:
         check_number("position", self.after, 0, POSITION_MAX)
         check_number("limit", self.limit, 1, PAGE_EVENTS_MAX)
+        if self.up_to is not None:
+            check_number("up_to", self.up_to, 0, POSITION_MAX)
+        check_texts("types", self.types or ())
+        check_texts("tags", self.tags)
+        for what, text in (("correlation id", self.correlation_id), ("actor id", self.actor_id)):
+            if text is not None:
+                check_text(what, text)
+        for what, time in (("since", self.since), ("until", self.until)):
+            if time is not None and (not isinstance(time, datetime) or time.tzinfo is None):
+                raise InvalidRead(what, repr(time), "a time with its zone")
 
 
 @dataclass(slots=True)
@@ -106,6 +118,7 @@ def stream_query(
     backwards: bool,
 ) -> tuple[str, list[Any]]:
     """SQL for the events of one stream. Its row in `streams` says which partitions to look into."""
+    check_text("stream", stream)
     check_number("after_version", after_version, 0, POSITION_MAX)
     check_number("limit", limit, 1, STREAM_EVENTS_MAX)
     where = Conditions()
@@ -182,3 +195,25 @@ def check_number(what: str, found: object, least: int, most: int) -> None:
     """Raises InvalidRead unless `found` is an integer between the two."""
     if type(found) is not int or not least <= found <= most:
         raise InvalidRead(what, repr(found), f"a whole number from {least} to {most}")
+
+
+def check_text(what: str, found: object) -> None:
+    """Raises InvalidRead unless `found` is text that PostgreSQL can be asked for."""
+    if not isinstance(found, str):
+        raise InvalidRead(what, repr(found), "text")
+    if "\x00" in found:
+        raise InvalidRead(what, repr(found), "text without NUL characters")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise InvalidRead(what, ascii(found), "valid Unicode") from None
+
+
+def check_texts(what: str, found: object) -> None:
+    """Raises InvalidRead unless `found` is a sequence of such texts, not too many."""
+    if isinstance(found, str) or not isinstance(found, Collection):
+        raise InvalidRead(what, repr(found), "several texts")
+    if len(found) > TEXTS_MAX:
+        raise InvalidRead(f"number of {what}", len(found), f"at most {TEXTS_MAX}")
+    for text in found:
+        check_text(what, text)

@@ -10,6 +10,7 @@ from eventstore.append import (
     APPEND_EVENTS_MAX,
     EVENT_BYTES_MAX,
     KEY_BYTES_MAX,
+    METADATA_BYTES_MAX,
     OUTCOME_BYTES_MAX,
     STREAM_BYTES_MAX,
     TAG_BYTES_MAX,
@@ -27,6 +28,7 @@ from eventstore.privacy.privacy import Sealing
 from eventstore.record import Id, Row, make_row
 
 _encode_metadata = msgspec.json.Encoder(order="sorted").encode
+_decode_metadata = msgspec.json.Decoder(Metadata).decode
 
 
 def make_request(
@@ -100,8 +102,10 @@ def checked(request: Request) -> Request:
         raise InvalidAppend("number of events", request.events, f"at most {APPEND_EVENTS_MAX}")
     if request.idempotency is not None:
         check_text("idempotency key", request.idempotency.key, KEY_BYTES_MAX)
+        check_bytes("request hash", request.idempotency.request_hash)
     elif not request.events:
         raise InvalidAppend("number of events", 0, "at least one, or an idempotency key")
+    check_bytes("outcome", request.outcome)
     if len(request.outcome) > OUTCOME_BYTES_MAX:
         found = f"{len(request.outcome)} bytes long"
         raise InvalidAppend("outcome", found, f"at most {OUTCOME_BYTES_MAX} bytes")
@@ -118,6 +122,13 @@ def encode_metadata(metadata: Metadata) -> bytes:
         raise InvalidAppend("metadata", "text with a lone surrogate", "valid Unicode") from error
     if b"\\u0000" in encoded and _has_nul(metadata):
         raise InvalidAppend("metadata", "text with a NUL character", "text without")
+    if len(encoded) > METADATA_BYTES_MAX:
+        found = f"{len(encoded)} bytes long"
+        raise InvalidAppend("metadata", found, f"at most {METADATA_BYTES_MAX} bytes")
+    try:
+        _decode_metadata(encoded)  # what cannot be read back would be in the log for ever
+    except msgspec.ValidationError as error:
+        raise InvalidAppend("metadata", str(error), "what eventstore.Metadata declares") from error
     return encoded
 
 
@@ -143,7 +154,15 @@ def check_text(what: str, text: object, bytes_max: int) -> None:
         raise InvalidAppend(what, repr(text), "text without NUL characters")
 
 
+def check_bytes(what: str, found: object) -> None:
+    """Raises InvalidAppend."""
+    if not isinstance(found, bytes):
+        raise InvalidAppend(what, repr(found), "bytes")
+
+
 def check_tags(tags: Sequence[str]) -> None:
+    if isinstance(tags, str):
+        raise InvalidAppend("tags", repr(tags), "several texts")
     if len(tags) > TAGS_MAX:
         raise InvalidAppend("number of tags", len(tags), f"at most {TAGS_MAX}")
     for tag in tags:

@@ -33,6 +33,8 @@ from eventstore.connections import Connections
 from eventstore.decide import Known, Request, replay
 from eventstore.errors import (
     EventStoreError,
+    ForeignPosition,
+    InvalidRead,
     NoKeyring,
     StoreUnavailable,
     WrongExpectedVersion,
@@ -46,9 +48,12 @@ from eventstore.privacy.keyring import Keyring
 from eventstore.privacy.privacy import Note, Privacy, Sealing
 from eventstore.privacy.subject_keys import Keys
 from eventstore.read import (
+    POSITION_MAX,
     STREAM_EVENTS_MAX,
     Query,
     Raw,
+    check_number,
+    check_text,
     decoder,
     fetch,
     id_query,
@@ -304,6 +309,7 @@ class EventStore:
     def _replayed(
         self, connection: psycopg.Connection[Any], idempotency: Idempotency
     ) -> Appended | None:
+        check_text("idempotency key", idempotency.key)
         row = connection.execute(
             self.layout.sql.known, [[idempotency.key]], binary=True, prepare=True
         ).fetchone()
@@ -529,6 +535,8 @@ class EventStore:
 
     async def event(self, event_id: UUID) -> Recorded[Any] | None:
         """One event by its id."""
+        if not isinstance(event_id, UUID):
+            raise InvalidRead("event id", repr(event_id), "a UUID")
         sql = id_query(self.layout)
         found = await self.reading(lambda c: self._fetch(c, sql, [event_id]))
         return found[0] if found else None
@@ -564,7 +572,14 @@ class EventStore:
     async def tail(
         self, after: int, *, types: Sequence[str] | None = None
     ) -> AsyncIterator[list[Recorded[Any]]]:
-        """Pages of the log from `after` on, without end. A lost connection is waited for."""
+        """Pages of the log from `after` on, without end. A lost connection is waited for.
+
+        Raises ForeignPosition when the log never was at `after`.
+        """
+        check_number("position", after, 0, POSITION_MAX)
+        if after > self.watch.position and after > (head := await self.head()):
+            reason = f"the log ends at {head}; it was restored to an earlier time, or is another"
+            raise ForeignPosition(self.name, after, reason)
         while True:
             head = await self.wait(after, self.limits.poll_seconds)
             while after < head:
