@@ -135,7 +135,7 @@ class Inbox:
     async def waiting(
         self, reactor: str, source: str, stream: str, *, limit: int
     ) -> list[FeedEvent]:
-        """The first parked events of a stream, in order."""
+        """The first parked events of a stream, in order; `personal` ones without their data."""
         rows = await self._run(
             "SELECT message FROM projections.parked_messages WHERE reactor = %s AND source = %s"
             " AND stream = %s ORDER BY position LIMIT %s",
@@ -240,8 +240,15 @@ def _add(reactor: str, source: str, event: FeedEvent) -> tuple[str, tuple[Any, .
     return (
         "INSERT INTO projections.parked_messages (reactor, source, stream, position, message)"
         " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-        (reactor, source, event.stream, event.position, _encoder.encode(event)),
+        (reactor, source, event.stream, event.position, _encoder.encode(_kept(event))),
     )
+
+
+def _kept(event: FeedEvent) -> FeedEvent:
+    """An event without what is personal: a table cannot forget it, and the feed has it still."""
+    metadata = msgspec.structs.replace(event.metadata, client=None)
+    data = b"{}" if event.personal else event.data
+    return msgspec.structs.replace(event, metadata=metadata, data=data)
 
 
 def refuse_ahead(reactor: str, position: int, head: int) -> None:

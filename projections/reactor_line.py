@@ -86,7 +86,7 @@ class Line:
                 name, self.source, stream, limit=REDRIVEN_MESSAGES_MAX
             )
             for event in waiting:
-                error = await self._react(event)
+                error = await self._react_again(event)
                 if error is not None:
                     await self.inbox.park(name, self.source, event, *described(error))
                     return False
@@ -94,6 +94,16 @@ class Line:
             if len(waiting) < REDRIVEN_MESSAGES_MAX:
                 done = await self._unpark(stream)
         return True
+
+    async def _react_again(self, event: FeedEvent) -> Exception | None:
+        """React to a parked event: one with personal data is asked for anew."""
+        if event.personal:
+            try:
+                page = await self.feed.feed.read(event.position - 1, limit=1, types=[event.type])
+            except (EventStoreError, OSError) as error:
+                return error
+            event = page.events[0]
+        return await self._react(event)
 
     async def _unpark(self, stream: str) -> bool:
         """Unpark, unless something came to wait meanwhile."""

@@ -25,8 +25,7 @@ class Key(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """`sealed` events open with the person's key, or where their command came from does. `plain`
-    ones were stored before their type
-    had personal fields: no erasure reaches those.
+    ones were stored before their type had personal fields: no erasure reaches those.
     """
 
     key: Key
@@ -48,21 +47,25 @@ def holdings(
         [subject],
     ).fetchall()
     key = Key.NONE if not keys else Key.DESTROYED if keys[0][0] else Key.HELD
-    members = {name: shape.subject for name in types.names if (shape := types.personal(name))}
+    shapes = {name: shape for name in types.names if (shape := types.personal(name))}
     of = b'{"of":%b,' % string(subject)
     counted = connection.execute(
         "SELECT count(*) FILTER (WHERE starts_with(payload::text, %s)"
         " OR strpos(metadata::text, %s) > 0),"
-        " count(*) FILTER (WHERE NOT starts_with(payload::text, %s) AND payload ->> member = %s)"
-        f" FROM {layout.schema}.events LEFT JOIN unnest(%s::text[], %s::text[]) AS t (name, member)"
+        " count(*) FILTER (WHERE NOT starts_with(payload::text, %s) AND CASE WHEN"
+        " payload ->> member = %s THEN EXISTS (SELECT FROM json_each_text(payload) AS each"
+        " WHERE each.value IS NOT NULL AND each.key = ANY(string_to_array(personal, ' '))) END)"
+        f" FROM {layout.schema}.events"
+        " LEFT JOIN unnest(%s::text[], %s::text[], %s::text[]) AS t (name, member, personal)"
         " ON type = name".encode(),
         [
             (PREFIX + of).decode(),
             (b'"client":' + of).decode(),
             PREFIX.decode(),
             subject,
-            list(members),
-            list(members.values()),
+            list(shapes),
+            [shape.subject for shape in shapes.values()],
+            [" ".join(shape.stand_ins) for shape in shapes.values()],
         ],
     ).fetchone()
     assert counted is not None

@@ -70,11 +70,9 @@ class Sealing:
     def payload(self, stream: str, event: Event) -> bytes:
         """The payload as it is stored. Raises ErasedSubject and what EventTypes.encode raises."""
         payload, shape = self.types.encode(event), self.types.personal(event.TYPE)
-        if shape is None:
+        if shape is None or not shape.told_by(event):
             return payload
         personal, rest = split(payload, shape.stand_ins)
-        if personal == b"{}":
-            return payload
         subject = subject_of(event)
         if (key := self.keys.get(subject)) is None:
             raise ErasedSubject(subject)
@@ -130,6 +128,8 @@ class Privacy:
                 for append in appends
                 for event in append.events
                 if event.SUBJECT is not None
+                and (shape := self._types.personal(event.TYPE)) is not None
+                and shape.told_by(event)
             }
         )
         needed = subjects

@@ -19,10 +19,18 @@ MEMBER = "$personal"
 class PersonalShape:
     """`subject` is the member that names the person, `stand_ins` has a value for each personal one:
     text reads "erased", a list has one stand-in, an object its members', what may be null is null.
+    `fields` are the names of the personal ones in the class.
     """
 
     subject: str
     stand_ins: dict[str, Any]
+    fields: tuple[str, ...]
+
+    def told_by(self, event: Event) -> bool:
+        """Whether an event tells anything of the person: all personal fields null is nothing, and
+        is stored of somebody who was erased, too.
+        """
+        return any(getattr(event, name) is not None for name in self.fields)
 
 
 class NoStandIn(ValueError):
@@ -37,10 +45,11 @@ def personal_shape(cls: type[Event]) -> PersonalShape | None:
     """
     info = inspect.type_info(cls)
     assert isinstance(info, inspect.StructType)
-    personal = {}
+    personal, fields = {}, []
     for member in info.fields:
         if is_personal(member.type):
             personal[member.encode_name] = member.type
+            fields.append(member.name)
         elif any(is_personal(inner) for inner in _inside(member.type)):
             raise ValueError(
                 f"{cls.__name__}.{member.name} has personal fields: mark it as a whole"
@@ -63,7 +72,7 @@ def personal_shape(cls: type[Event]) -> PersonalShape | None:
         except NoStandIn as error:
             raise ValueError(f"{cls.__name__}: the personal field {name} {error}") from None
     _check(cls, info, stand_ins)
-    return PersonalShape(subject, stand_ins)
+    return PersonalShape(subject, stand_ins, tuple(fields))
 
 
 def _subject(cls: type[Event], info: inspect.StructType) -> str:

@@ -120,7 +120,7 @@ CREATE TABLE IF NOT EXISTS projections.parked_messages (
     source   text NOT NULL,
     stream   text NOT NULL,
     position bigint NOT NULL,
-    message  bytea NOT NULL,                  -- the feed event, as the feed sent it
+    message  bytea NOT NULL,                  -- the feed event; without data that is personal
     PRIMARY KEY (reactor, source, position),
     FOREIGN KEY (reactor, source, stream) REFERENCES projections.parked_streams ON DELETE CASCADE
 );

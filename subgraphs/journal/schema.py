@@ -329,9 +329,9 @@ def _without_address(row: Row, user_id: str | None) -> Row:
 
 
 def _written(data: Mapping[str, Any]) -> str | None:
-    """The reason that an event itself has, being somebody's words or a code."""
-    reason = data.get("reason")
-    return reason if isinstance(reason, str) else None
+    """The reason that an event itself has: somebody's words, or a code."""
+    found = (data.get(name) for name in ("note", "reason"))
+    return next((text for text in found if isinstance(text, str)), None)
 
 
 def actor_of(row: Row) -> Actor:

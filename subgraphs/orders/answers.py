@@ -121,9 +121,9 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class CancellationAsked:
-    """Raises NotCancellable when it is too late."""
+    """Raises NotCancellable when it is too late. `reason` is None for a customer who was erased."""
 
-    reason: str
+    reason: str | None
     requested_by: str
 
 
@@ -131,7 +131,7 @@ class CancellationAsked:
 class ResumeAsked:
     """An operator wants every outstanding request sent again."""
 
-    reason: str
+    reason: str | None
     resumed_by: str
 
 

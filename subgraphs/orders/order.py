@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Self, assert_never
 
+from eventstore.event import ERASED
 from subgraphs.orders.cart import CartLine
 from subgraphs.orders.order_events import (
     OrderCancellationRequested,
@@ -64,6 +65,11 @@ class Order:
     @classmethod
     def initial(cls, stream: str) -> Self:
         return cls(stream)
+
+    @property
+    def customer_erased(self) -> bool:
+        """Whether nothing personal of the customer can be told any more."""
+        return self.terms is not None and self.terms.payment_method_token == ERASED
 
     def evolve(self, event: OrderEvent) -> Order:
         """Fold. Never refuses: the event already happened."""

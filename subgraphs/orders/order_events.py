@@ -70,7 +70,7 @@ class OrderRejected(Event, frozen=True):
 @event_type("order.cancellation_requested", public=False, subject="customer_id")
 class OrderCancellationRequested(Event, frozen=True):
     order_id: str
-    reason: Personal[str]
+    reason: Personal[str | None]
     requested_by: str
     customer_id: str = ""
 
@@ -85,14 +85,16 @@ class OrderCancellationWithdrawn(Event, frozen=True):
 
 @event_type("order.cancelled", subject="customer_id")
 class OrderCancelled(Event, frozen=True):
-    """Cancelled on request. Neither stock nor money of it is held any more."""
+    """Cancelled on request. Neither stock nor money of it is held any more. `reason` is None for a
+    customer who was erased.
+    """
 
     order_id: str
     number: str
     customer_id: str
     total_minor: int
     currency: str
-    reason: Personal[str]
+    reason: Personal[str | None]
 
 
 @event_type("order.lines_shipped", public=False)

@@ -198,7 +198,8 @@ class OrderHandlers:
             if replayed is not None:
                 return replayed
             raise VersionChanged(order_id, expected_version, version)
-        asked = answers.CancellationAsked(_reason(reason), caller)
+        said = _reason(reason)
+        asked = answers.CancellationAsked(None if order.customer_erased else said, caller)
         return await self._tell(
             context,
             order_id,
@@ -222,10 +223,11 @@ class OrderHandlers:
         order, _ = await self._streams.load(Order, order_id)
         if order.terms is None:
             raise NotFound("order", order_id, path=["orderId"])
+        said = _reason(reason)
         return await self._tell(
             context,
             order_id,
-            answers.ResumeAsked(_reason(reason), caller),
+            answers.ResumeAsked(None if order.customer_erased else said, caller),
             reason,
             operation="resumePlacement",
             idempotency_key=idempotency_key,

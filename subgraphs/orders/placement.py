@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Self, TypeVar, assert_never
 
+from eventstore.event import ERASED
 from subgraphs.orders import placement_events as happened
 from subgraphs.orders.parts import PlacedLine, Shortage
 from subgraphs.orders.placement_events import PlacementEvent, PlacementStarted
@@ -85,6 +86,11 @@ class Placement:
     @property
     def customer_id(self) -> str:
         return self._terms.customer_id
+
+    @property
+    def customer_erased(self) -> bool:
+        """Whether nothing personal of the customer can be told any more."""
+        return self._terms.payment_method_token == ERASED
 
     @property
     def lines(self) -> tuple[PlacedLine, ...]:

@@ -253,7 +253,7 @@ class CancellationStarted(Event, frozen=True):
     """The order will be cancelled on request: what it holds is given back first."""
 
     order_id: str
-    reason: Personal[str]
+    reason: Personal[str | None]
     requested_by: str
     customer_id: str = ""
 
@@ -283,7 +283,7 @@ class PlacementResumed(Event, frozen=True):
 
     order_id: str
     resumed_by: str
-    reason: Personal[str]
+    reason: Personal[str | None]
     customer_id: str = ""
 
 

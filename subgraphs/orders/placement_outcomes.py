@@ -62,7 +62,7 @@ def _ended(state: Placement, terms: happened.PlacementStarted, outcome: str) -> 
             terms.customer_id,
             terms.total_minor,
             terms.currency,
-            state.reason or "",
+            None if state.customer_erased else state.reason,
         )
     declined = state.reason == Rejection.PAYMENT_DECLINED
     return order.OrderRejected(

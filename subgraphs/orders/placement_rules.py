@@ -123,6 +123,8 @@ def _place(state: Placement) -> list[PlacementEvent]:
 def _reason_to_reject(state: Placement) -> Rejection | None:
     if state.allocated:
         return None
+    if state.customer_erased and state.money is Money.NONE:
+        return Rejection.CUSTOMER_ERASED
     if state.stock is Stock.REFUSED:
         again = state.reserve_attempt > 1
         return Rejection.STOCK_LOST if again else Rejection.OUT_OF_STOCK
@@ -221,6 +223,8 @@ def _send_again(state: Placement, key: str) -> list[PlacementEvent]:
     resend = state.waits[key].resend + 1
     if resend > RESENDS_MAX:
         return [_operator(state, key, "NO_ANSWER", gave_up=True)]
+    if state.customer_erased and key == Step.AUTHORIZE:
+        return [_operator(state, key, "CUSTOMER_ERASED", gave_up=True)]
     request = request_for(state, key, resend)
     if resend == RESENDS_BEFORE_ALERT:
         return [request, _operator(state, key, "NO_ANSWER")]

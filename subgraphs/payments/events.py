@@ -112,14 +112,20 @@ class PaymentCaptureFailed(OfPayment, frozen=True):
     reason: str
 
 
+BY_HAND = "BY_HAND"
+
+
 @event_type("payment.void_requested", subject="customer_id")
 class PaymentVoidRequested(OfPayment, frozen=True):
-    """What is held and not taken is to be given up."""
+    """What is held and not taken is to be given up. `reason` is a code, BY_HAND where staff wrote a
+    `note`.
+    """
 
     operation_id: str
-    reason: Personal[str]
+    reason: str
     abandoned: bool = False
     customer_id: str = ""
+    note: Personal[str | None] = None
 
 
 @event_type("payment.voided")
@@ -141,12 +147,14 @@ class PaymentVoidFailed(OfPayment, frozen=True):
 
 @event_type("payment.refund_requested", subject="customer_id")
 class PaymentRefundRequested(OfPayment, frozen=True):
-    """Some of what was taken is to be given back."""
+    """Some of what was taken is to be given back. Somebody who was erased has it back, too; then
+    `reason` is left out.
+    """
 
     operation_id: str
     amount_minor: int
     currency: str
-    reason: Personal[str]
+    reason: Personal[str | None]
     customer_id: str = ""
 
 

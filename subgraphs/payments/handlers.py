@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from eventstore import Streams
+from eventstore import ErasedSubject, Streams
 from eventstore.event import Event
 from subgraphs.payments import domain
 from subgraphs.payments.domain import Payment
 from subgraphs.payments.domain.identity import operation_of
+from subgraphs.payments.events import BY_HAND
 from subgraphs.shared.auth import Role
 from subgraphs.shared.commands import Commands, Done
 from subgraphs.shared.errors import InvalidValue, NotFound, Refusal
@@ -42,7 +43,7 @@ class PaymentHandlers:
             "capture",
             payment_id,
             amount,
-            lambda payment, operation_id: domain.capture(payment, operation_id, amount),
+            lambda payment, operation_id, _: domain.capture(payment, operation_id, amount),
             key=key,
             body=[payment_id, _plain(amount)],
         )
@@ -58,7 +59,9 @@ class PaymentHandlers:
             "void",
             payment_id,
             None,
-            lambda payment, operation_id: domain.void(payment, operation_id, why),
+            lambda payment, operation_id, note: domain.void(
+                payment, operation_id, BY_HAND, note=note
+            ),
             key=key,
             body=[payment_id, why],
             reason=why,
@@ -75,7 +78,7 @@ class PaymentHandlers:
             "refund",
             payment_id,
             amount,
-            lambda payment, operation_id: domain.refund(payment, operation_id, amount, why),
+            lambda payment, operation_id, note: domain.refund(payment, operation_id, amount, note),
             key=key,
             body=[payment_id, _plain(amount), why],
             reason=why,
@@ -118,21 +121,45 @@ class PaymentHandlers:
         kind: str,
         payment_id: str,
         amount: Money | None,
-        decide: Callable[[Payment, str], Sequence[Event]],
+        decide: Callable[[Payment, str, str | None], Sequence[Event]],
         *,
         key: str,
         body: Any,
         reason: str | None = None,
     ) -> Done[Payment]:
-        """Carry out a command of staff; what the rules forbid is recorded, then refused."""
+        """Carry out a command of staff; what the rules forbid is recorded, then refused.
+
+        `decide` gets the operation's id and the reason: not that of a customer who was erased.
+        """
         check_id(payment_id, "pay", path=["paymentId"])
+        try:
+            return await self._carry_out(
+                context, kind, payment_id, amount, decide, key=key, body=body, reason=reason
+            )
+        except ErasedSubject:
+            return await self._carry_out(
+                context, kind, payment_id, amount, decide, key=key, body=body, reason=None
+            )
+
+    async def _carry_out(
+        self,
+        context: Context,
+        kind: str,
+        payment_id: str,
+        amount: Money | None,
+        decide: Callable[[Payment, str, str | None], Sequence[Event]],
+        *,
+        key: str,
+        body: Any,
+        reason: str | None,
+    ) -> Done[Payment]:
         caller = context.caller.require_user()
         operation_id = operation_of(kind, payment_id, caller, key)
 
         def decided(payment: Payment) -> Sequence[Event]:
             if not payment.exists:
                 raise NotFound("payment", payment_id, path=["paymentId"])
-            return decide(payment, operation_id)
+            return decide(payment, operation_id, reason)
 
         try:
             return await self._commands.run(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
-from eventstore import Actor, Effect, EventStore, Metadata, Streams
+from eventstore import Actor, Effect, ErasedSubject, EventStore, Metadata, Streams
 from eventstore.event import Event
 from projections import Message, Reactor, Timer, Timers
 from subgraphs.shipping.carrier import Booking, Carrier, Parcel
@@ -78,16 +79,20 @@ class ShipmentRequests(Reactor):
         metadata = message.caused(SERVICE, at=self._clock())
         match message.data:
             case ShipmentRequested() as asked:
-                await self._planning.open(
+                open_ = partial(
+                    self._planning.open,
                     order_id=asked.order_id,
                     request_id=asked.request_id,
                     lines=asked.lines,
-                    destination=asked.destination,
                     option_id=asked.shipping_option_id,
                     customer_id=asked.customer_id,
                     metadata=metadata,
                     idempotency=message.idempotency,
                 )
+                try:
+                    await open_(destination=asked.destination)
+                except ErasedSubject:  # they were forgotten a moment ago
+                    await open_(destination=None)
             case CancellationRequested() as asked:
                 await self._planning.cancel(
                     order_id=asked.order_id,

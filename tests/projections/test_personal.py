@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, ClassVar
 
+import msgspec
 import psycopg
 import pytest
 
 from eventstore import Append, ErasedSubject, EventStore, SubjectErased, SubjectKeyLost
-from projections import Projection, ProjectionRunner, catalogue
+from projections import (
+    Message,
+    Projection,
+    ProjectionRunner,
+    Reactor,
+    ReactorRunner,
+    catalogue,
+)
 from projections.log import Undecodable
 from projections.projection import Cursor
 from projections.store_log import StoreLog
+from tests.projections.waiting import until
 from tests.support.guests import GuestArrived, GuestLeft, open_house
+from tests.support.leftovers import in_database
 from tests.support.shelf import metadata
 
 
@@ -94,3 +104,37 @@ async def test_one_that_does_not_open_does_not_hold_up_the_others(house: EventSt
     assert isinstance(one.event, Undecodable)
     assert isinstance(one.event.error, SubjectKeyLost)
     assert two.event.name == "Name of two"
+
+
+class Greeted(msgspec.Struct):
+    name: str
+
+
+class Greeter(Reactor):
+    name, source = "house.greeter", ""
+    reads: ClassVar[dict[str, type[msgspec.Struct]]] = {"guest.arrived": Greeted}
+    attempts_max, backoff_seconds = 1, 0.001
+
+    def __init__(self) -> None:
+        self.ill, self.greeted = True, list[str]()
+
+    async def react(self, message: Message) -> None:
+        if self.ill:
+            raise RuntimeError("the greeter is ill")
+        self.greeted.append(message.data.name)
+
+
+async def test_what_is_parked_is_not_kept_in_plain_and_reacted_to_all_the_same(
+    house: EventStore,
+) -> None:
+    greeter = Greeter()
+    async with ReactorRunner(house, {}, [greeter]) as runner:
+        position = await arrive(house, "one", "two")
+        assert await runner.wait_for("", position, 10)
+        assert {stream.stream for stream in await runner.parked()} == {"sty_one", "sty_two"}
+        assert in_database(house.conninfo, ["Name of one", "Name of two"]) == {}
+        await house.erase("one", reason="asked to", metadata=metadata())
+        greeter.ill = False
+        assert await runner.redrive(greeter.name) == 2
+        await until(lambda: len(greeter.greeted) == 2)
+    assert sorted(greeter.greeted) == ["Name of two", "erased"]

@@ -105,16 +105,28 @@ def capture_or_fail(
 
 
 def void(
-    payment: Payment, operation_id: str, reason: str, *, request_id: str = ""
+    payment: Payment,
+    operation_id: str,
+    reason: str,
+    *,
+    request_id: str = "",
+    note: str | None = None,
 ) -> list[PaymentEvent]:
-    """Give up what is held, or what may come to be held. Raises NothingToVoid."""
+    """Give up what is held, or what may come to be held. `reason` is a code.
+
+    Raises NothingToVoid.
+    """
     if operation_id in payment.known:
         return []
     if not payment.may_hold:
         raise NothingToVoid(payment.id, payment.state.value)
     return [
         PaymentVoidRequested(
-            *payment.about(request_id), operation_id, reason, customer_id=payment.customer_id
+            *payment.about(request_id),
+            operation_id,
+            reason,
+            customer_id=payment.customer_id,
+            note=note,
         )
     ]
 
@@ -128,7 +140,9 @@ def void_or_confirm(
     return [PaymentVoided(*payment.about(request_id), operation_id, 0, payment.currency)]
 
 
-def refund(payment: Payment, operation_id: str, amount: Money, reason: str) -> list[PaymentEvent]:
+def refund(
+    payment: Payment, operation_id: str, amount: Money, reason: str | None
+) -> list[PaymentEvent]:
     """Give back some of what was taken.
 
     Raises AmountNotPositive, AmountExceedsLimit, CurrencyDiffers.

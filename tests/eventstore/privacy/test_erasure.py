@@ -15,13 +15,18 @@ from eventstore import (
     Append,
     Client,
     ErasedSubject,
+    Event,
     EventStore,
+    EventTypes,
     InvalidAppend,
+    Keyring,
     LocalFeed,
     Note,
+    Personal,
     Streams,
     SubjectErased,
     WrongExpectedVersion,
+    event_type,
 )
 from eventstore.audit.seal import Signer, seal_next
 from eventstore.audit.verify import verify
@@ -35,6 +40,7 @@ from tests.support.guests import (
     Stay,
     open_house,
 )
+from tests.support.keys import MASTER
 from tests.support.shelf import OCCURRED, metadata
 
 ARRIVED = GuestArrived("gst_1", "Zephyrine", 3, ("+34 611",), Home("12 Rue X", "Lyon", 4), 1990)
@@ -292,3 +298,24 @@ async def test_notes_beside_the_log_are_forgotten_too(house: EventStore) -> None
     await erase(house)
     assert await house.open_notes(kept) == [None, b"two"]
     assert [text is None for text in await house.seal_notes(notes)] == [True, False]
+
+
+@event_type("guest.seen", subject="guest_id")
+class GuestSeen(Event, frozen=True):
+    guest_id: str
+    where: Personal[str | None] = None
+
+
+async def test_what_tells_nothing_of_a_person_is_stored_of_the_erased_too(database: str) -> None:
+    types = EventTypes([GuestSeen])
+    async with EventStore(database, types, name="house", keyring=Keyring.of(MASTER)) as store:
+        for seen in (GuestSeen("gst_1"), GuestSeen("gst_1", "on the stairs")):
+            await store.append(Append("sty_1", [seen]), metadata=metadata())
+        await erase(store)
+        await store.append(Append("sty_1", [GuestSeen("gst_1")]), metadata=metadata())
+        with pytest.raises(ErasedSubject):
+            await store.append(Append("sty_1", [GuestSeen("gst_1", "x")]), metadata=metadata())
+        events = [recorded.event.where for recorded in await store.read_stream("sty_1")]
+        assert events == [None, "erased", None]
+        held = await store.reading(lambda c: holdings(c, store.layout, types, "gst_1"))
+    assert (held.sealed, held.plain) == (1, 0)

@@ -47,6 +47,12 @@ class ErasureRequested(Event, frozen=True):
     user_id: str
 
 
+@event_type("user.erased")
+class UserErased(Event, frozen=True):
+    user_id: str
+    reason: str = "asked to"
+
+
 @event_type("order.confirmed")
 class OrderConfirmed(Event, frozen=True):
     order_id: str
@@ -123,7 +129,7 @@ class Shop:
 async def shop(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
         users = await stack.enter_async_context(
-            telling("users", new_database(), UserRegistered, ErasureRequested)
+            telling("users", new_database(), UserRegistered, ErasureRequested, UserErased)
         )
         orders = await stack.enter_async_context(
             telling("orders", new_database(), OrderConfirmed, OrderRejected)
@@ -196,6 +202,26 @@ async def test_who_asked_to_be_forgotten_gets_no_mail(shop: Shop) -> None:
     await shop.confirm(user_id)
     await shop.until("notification.suppressed", 1)
     assert shop.mails() == []
+
+
+async def test_mails_of_somebody_erased_are_taken_back_and_no_more_are_sent(shop: Shop) -> None:
+    user_id, other = await shop.register(), await shop.register()
+    for each in (user_id, other):
+        await shop.confirm(each)
+    await shop.until("notification.sent", 2)
+    read = next((shop.mailbox / "new").iterdir())  # as a reader of the mailbox moves it
+    read.rename(shop.mailbox / "cur" / f"{read.name}:2,S")
+    await shop.users.tell(user_id, UserErased(user_id))
+    await shop.heard()
+    await shop.confirm(user_id, "1002")
+    await shop.until("notification.suppressed", 1)
+    head = await shop.notifications.store.head()
+    assert await shop.notifications.reactor_runner.wait_for("notifications", head, WAIT_SECONDS_MAX)
+    kept = [path.read_text() for path in shop.mailbox.rglob("*") if path.is_file()]
+    assert [f"{other}@example.com" in text for text in kept] == [True]
+    await shop.users.tell(user_id, UserRegistered(user_id, "late@example.com", "Ana"))
+    await shop.heard()
+    assert len(await shop.notifications.store.read(0, types=["recipient.registered"])) == 2
 
 
 async def test_a_mailbox_in_trouble_is_tried_again(shop: Shop) -> None:

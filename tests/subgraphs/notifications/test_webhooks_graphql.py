@@ -40,6 +40,12 @@ LIST = """{ webhooks(first: 10) { edges { node {
 pytestmark = pytest.mark.slow  # three databases each
 
 
+@event_type("user.erased")
+class UserErased(Event, frozen=True):
+    user_id: str
+    reason: str
+
+
 @event_type("order.confirmed")
 class OrderConfirmed(Event, frozen=True):
     order_id: str
@@ -72,6 +78,7 @@ class Receiver:
 
 @dataclass
 class Shop:
+    users: Teller
     orders: Teller
     notifications: Service[NotificationsResources]
     receiver: Receiver
@@ -103,7 +110,7 @@ class Shop:
 @pytest.fixture
 async def shop(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterator[Shop]:
     async with AsyncExitStack() as stack:
-        users = await stack.enter_async_context(telling("users", new_database()))
+        users = await stack.enter_async_context(telling("users", new_database(), UserErased))
         orders = await stack.enter_async_context(telling("orders", new_database(), OrderConfirmed))
         receiver, clock = Receiver(), Clock()
         server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
@@ -123,7 +130,7 @@ async def shop(new_database: Callable[[], str], tmp_path: Path) -> AsyncIterator
                 clock=clock,
             )
         )
-        yield Shop(orders, service, receiver, clock)
+        yield Shop(users, orders, service, receiver, clock)
 
 
 async def test_a_webhook_hears_of_orders_signed(shop: Shop) -> None:
@@ -197,3 +204,22 @@ async def test_the_secret_is_shown_once_and_never_logged(shop: Shop) -> None:
     created = await shop.hook()
     page = await shop.notifications.full_feed.read(0, limit=100)
     assert created["secret"].encode() not in b"".join(event.data for event in page.events)
+
+
+async def test_nothing_more_is_told_of_somebody_erased(shop: Shop) -> None:
+    await shop.hook()
+    shop.receiver.statuses = [500]
+    await shop.confirm()
+    await shop.until("webhook.delivery_failed")
+    before = len(shop.receiver.heard)
+    await shop.users.tell("usr_1", UserErased("usr_1", "asked to"))
+    head = await shop.users.store.head()
+    assert await shop.notifications.reactor_runner.wait_for("users", head, WAIT_SECONDS_MAX)
+    shop.clock.forward(hours=1)
+    await shop.until("webhook.delivery_failed", 2)
+    await shop.confirm()
+    head = await shop.orders.store.head()
+    assert await shop.notifications.reactor_runner.wait_for("orders", head, WAIT_SECONDS_MAX)
+    [queued] = await shop.notifications.store.read(0, types=["webhook.delivery_queued"])
+    assert queued.event.body == "erased"
+    assert len(shop.receiver.heard) == before

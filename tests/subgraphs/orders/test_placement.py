@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
+from eventstore.event import ERASED
 from subgraphs.orders import answers
 from subgraphs.orders import placement_events as happened
-from subgraphs.orders.order_events import OrderCompleted, OrderRejected
+from subgraphs.orders.order_events import OrderCancelled, OrderCompleted, OrderRejected
 from subgraphs.orders.parts import SentLine, Shortage
 from subgraphs.orders.placement_requests import (
     RESENDS_BEFORE_ALERT,
@@ -40,6 +43,7 @@ from tests.subgraphs.orders.given import (
     TOTAL,
     UNKNOWN,
     VOIDED,
+    Process,
     captured,
     cart_line,
     dispatched,
@@ -489,3 +493,42 @@ def test_an_answer_for_a_process_that_never_began_is_nothing() -> None:
 def test_the_terms_name_the_customer() -> None:
     assert TERMS.customer_id == CUSTOMER
     assert SILK.price_minor * 2 + SALT.price_minor - 99 == TOTAL
+
+
+# ---- customers who are erased although their order is under way
+
+
+def forgotten(process: Process) -> Process:
+    """The process as it is folded once its customer was erased."""
+    erased = structs.replace(TERMS, payment_method_token=ERASED, destination=None)
+    process.state = replace(process.state, terms=erased)
+    return process
+
+
+def test_an_order_of_somebody_erased_is_rejected_before_it_is_paid() -> None:
+    process = forgotten(given()).when(HELD)
+    assert process.happened == ["stock_held", "compensation_started", "release_requested"]
+    rejected = process.when(RELEASED).order_events[-1]
+    assert isinstance(rejected, OrderRejected)
+    assert rejected.reason == "CUSTOMER_ERASED"
+
+
+def test_the_payment_of_somebody_erased_is_not_asked_for_again() -> None:
+    process = forgotten(given(HELD)).fires("AUTHORIZE")
+    [needed] = process.events
+    assert isinstance(needed, happened.OperatorNeeded)
+    assert (needed.reason, needed.gave_up) == ("CUSTOMER_ERASED", True)
+
+
+def test_what_somebody_erased_has_paid_for_goes_on_without_their_address() -> None:
+    process = forgotten(given(HELD, AUTHORIZED)).when(COMMITTED)
+    request = process.events[-1]
+    assert isinstance(request, happened.ShipmentRequested)
+    assert request.destination is None
+
+
+def test_the_cancellation_of_somebody_erased_ends_without_their_words() -> None:
+    process = forgotten(given(HELD, AUTHORIZED, CANCEL)).when(RELEASED).when(VOIDED)
+    cancelled = process.order_events[-1]
+    assert isinstance(cancelled, OrderCancelled)
+    assert cancelled.reason is None

@@ -68,6 +68,13 @@ class Payments:
             await self.digest()
         return payment_of(order, attempt)
 
+    async def erase(self, customer: str) -> None:
+        """What users says when a person is to be forgotten; return once they are."""
+        data = {"user_id": customer, "reason": "asked to"}
+        await self.shop.feeds["users"].publish("user.erased", data, stream=customer)
+        await self.shop.digest("users")
+        await self.shop.settle()
+
     async def capture(
         self, payment: str, amount: int, *, name: str = "one", shipment: str = "shp_1"
     ) -> None:

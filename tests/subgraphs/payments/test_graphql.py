@@ -128,6 +128,25 @@ async def test_staff_capture_void_and_refund(database: str) -> None:
         assert requested.metadata.reason is None, "the log cannot forget it there"
 
 
+async def test_who_was_erased_has_their_money_back_without_a_word_of_them(database: str) -> None:
+    async with payments(database) as shop:
+        payment = await shop.authorize(amount=1000)
+        await do(shop, CAPTURE, payment, amount=eur("10.00"))
+        await do(shop, REFUND, payment, amount=eur("1.00"), reason="she rang and wept")
+        await shop.erase("usr_1")
+        refunded = await do(shop, REFUND, payment, amount=eur("1.50"), reason="she rang again")
+        assert refunded["userErrors"] == []
+        assert (await shop.statement())[payment].refunded_minor == 250
+        reasons = [each.event.reason for each in await shop.answers("refund_requested")]
+        assert reasons == ["erased", None]
+        refused = await do(shop, REFUND, payment, amount=eur("99.00"), reason="and again")
+        assert [error["code"] for error in refused["userErrors"]] == ["AMOUNT_EXCEEDS_LIMIT"]
+        ledger = "query ($id: ID!) { payment(id: $id) { ledger { kind reason } } }"
+        lines = (await shop.shop.data(ledger, {"id": payment}, **STAFF))["payment"]["ledger"]
+        shown = [line["reason"] for line in lines if line["kind"] == "refund_requested"]
+        assert shown == ["erased", None]
+
+
 async def test_a_repeated_key_moves_money_once(database: str) -> None:
     async with payments(database) as shop:
         payment = await shop.authorize(amount=1000)

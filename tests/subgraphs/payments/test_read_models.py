@@ -19,7 +19,7 @@ async def test_batches_single_events_and_the_live_rows_agree(database: str) -> N
         await shop.void(sold, name="sold")
         for token in ("tok_decline", "tok_3ds", "tok_unknown"):
             await shop.authorize(token, token=token)
-        await shop.shop.settle()
+        await shop.erase("usr_1")
         events = await shop.shop.events()
         for projection in PROJECTIONS:
             singly = projected(database, projection, events, batch=1)

@@ -8,6 +8,7 @@ import pytest
 
 from subgraphs.shared.auth import Role
 from tests.subgraphs.shipping.shop import STAFF, Shipping, order_id, shipping
+from tests.support.leftovers import in_database
 
 pytestmark = pytest.mark.slow
 
@@ -300,3 +301,22 @@ async def test_lists_are_paged(database: str) -> None:
         assert await shop.shop.errors(
             "{ shipments(first: 101) { edges { cursor } } }", **STAFF
         ) == ["INVALID_PAGE"]
+
+
+async def test_a_parcel_of_somebody_erased_is_still_tracked(database: str) -> None:
+    track = """mutation ($id: ID!, $status: TrackingStatus!, $location: String) {
+      trackShipment(shipmentId: $id, status: $status, location: $location) {
+        shipment { state tracking { status location } } userErrors { code } } }"""
+    async with shipping(database) as shop:
+        shipment = await shop.request()
+        seen = {"id": shipment, "status": "IN_TRANSIT", "location": "at her aunt's door"}
+        await shop.shop.data(track, seen, **STAFF)
+        await shop.shop.feeds["users"].publish("user.erased", {"user_id": "usr_1", "reason": "x"})
+        await shop.shop.digest("users")
+        data = await shop.shop.data(track, seen, **STAFF)
+        assert [each["code"] for each in data["trackShipment"]["userErrors"]] == ["SUBJECT_ERASED"]
+        data = await shop.shop.data(track, {"id": shipment, "status": "DELIVERED"}, **STAFF)
+        assert data["trackShipment"]["shipment"]["state"] == "DELIVERED"
+        assert in_database(database, ["at her aunt's door"]) == {}
+        [planned] = await shop.shop.events("shipment.planned")
+        assert planned.event.destination is None
