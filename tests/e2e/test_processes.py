@@ -150,7 +150,14 @@ async def test_killing_a_service_leaves_the_rest_and_restarting_it_goes_on(
         assert whole["paymentStatus"] == "PAID"
         assert whole["amountDue"]["amount"] == "0.00"
 
+        auditor = await _auditor(shop)
+        await _proved(shop, auditor, first)
+        assert set((await _problems(shop, auditor)).values()) == {None}
+
         processes.kill("payments")
+        assert {name for name, why in (await _problems(shop, auditor)).items() if why} == {
+            "payments"
+        }
         answer = await client.answer(PAGE, {"id": first}, token=who.token)
         order = answer.data["order"]
         assert order["lines"] == whole["lines"]
@@ -181,3 +188,40 @@ async def _until(
             if order is not None and wanted(order):
                 return order
             await asyncio.sleep(0.02)
+
+
+async def _auditor(shop: WholeShop) -> str:
+    """The token of an administrator who may audit, too."""
+    me = await shop.ask("{ me { id } }", shop.staff)
+    grant = """mutation($id: ID!) { grantRole(userId: $id, role: AUDITOR, reason: "yearly audit") {
+      userErrors { code } } }"""
+    assert (await shop.ask(grant, shop.staff, id=me["id"]))["userErrors"] == []
+    return (await shop.sign_in(STAFF_EMAIL)).token
+
+
+async def _problems(shop: WholeShop, auditor: str) -> dict[str, str | None]:
+    """By service, what the journal could not ask of its log."""
+    reports = await shop.ask("{ integrity { service problem } }", auditor)
+    return {report["service"]: report["problem"] for report in reports}
+
+
+HISTORY = """query($id: ID!) { node(id: $id) { ... on Order { history(first: 1) {
+  edges { node { id hash seal } } } } } }"""
+PROOF = "query($id: ID!) { inclusionProof(eventId: $id) { service document } }"
+AS_OF = "query($id: ID!) { asOf(streamId: $id, version: 1) { service state } }"
+
+
+async def _proved(shop: WholeShop, auditor: str, order_id: str) -> None:
+    """The owner of the log, another process, gives what the journal tells the auditor."""
+    async with asyncio.timeout(START_SECONDS_MAX):
+        while True:
+            node = await shop.ask(HISTORY, auditor, id=order_id)
+            event = node["history"]["edges"][0]["node"]
+            if event["seal"] is not None:
+                break
+    proof = await shop.ask(PROOF, auditor, id=event["id"])
+    assert proof["service"] == "orders"
+    record = json.loads(proof["document"])["record"]
+    assert (record["stream"], record["type"]) == (order_id, "order.placed")
+    then = await shop.ask(AS_OF, auditor, id=order_id)
+    assert (then["service"], then["state"]["status"]) == ("orders", "PENDING")
