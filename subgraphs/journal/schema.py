@@ -19,7 +19,7 @@ from eventstore import EventStore, event
 from eventstore.audit import EventHash
 from subgraphs.journal.exporting import Exports
 from subgraphs.journal.follower import Follower
-from subgraphs.journal.reads import BY_VERSION, JournalReads, Row
+from subgraphs.journal.reads import BY_VERSION, OLDEST, JournalReads, Row
 from subgraphs.journal.verifying import Verifications
 from subgraphs.shared import events
 from subgraphs.shared.auth import Role
@@ -30,6 +30,7 @@ from subgraphs.shared.ids import is_id
 from subgraphs.shared.log_audit import LogAudit
 from subgraphs.shared.paging import Page, read_page
 from subgraphs.shared.reading import asked
+from subgraphs.shared.refused import refusals_stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,16 @@ class Historic(Node):
         if not is_auditor(info):
             rows = [_without_address(row, info.context.caller.user_id) for row in rows]
         return Connection[RecordedEvent].of(rows, page, BY_VERSION, partial(RecordedEvent.of, info))
+
+    @field("Commands on it that were refused, and by whom they were given. For auditors.")
+    async def refusals(
+        self, info: Info, first: int, after: str | None = None
+    ) -> Connection[RecordedEvent] | None:
+        require_auditor(info, of=str(self.id))
+        page = read_page(first, after, OLDEST)
+        loader = info.context.loader(_histories(info, page), variant=("refusals", first, after))
+        rows = await loader.load(refusals_stream(str(self.id))) or []
+        return Connection[RecordedEvent].of(rows, page, OLDEST, partial(RecordedEvent.of, info))
 
 
 @strawberry.federation.type(keys=["id"])

@@ -113,6 +113,11 @@ class RecordsRefusals(FieldExtension):
         return payload
 
 
+def refusals_stream(thing_id: str) -> str:
+    """The stream of what was refused for a thing, or to a caller who named none."""
+    return f"rfs_{thing_id.partition('_')[2]}"
+
+
 def _to_be_recorded(refusal: Refusal | None) -> bool:
     return refusal is None or not (refusal.recorded or isinstance(refusal, InvalidValue))
 

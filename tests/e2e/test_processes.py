@@ -219,6 +219,7 @@ async def _proved(shop: WholeShop, auditor: str, order_id: str) -> None:
             event = node["history"]["edges"][0]["node"]
             if event["seal"] is not None:
                 break
+            await asyncio.sleep(0.02)
     proof = await shop.ask(PROOF, auditor, id=event["id"])
     assert proof["service"] == "orders"
     record = json.loads(proof["document"])["record"]

@@ -226,6 +226,28 @@ async def test_what_nothing_folds_is_merged_from_its_events(shop: Shop) -> None:
     assert await shop.auditor.code(DIFF, id=stream, **{"from": 1, "to": 2}) == "INVALID"
 
 
+async def test_what_was_refused_is_with_the_thing_it_was_asked_of(shop: Shop) -> None:
+    product_id = await shop.product("silk")
+    someone = staff(shop.products)
+    publish = """mutation($id: ID!) { publishProduct(id: $id, expectedVersion: 99) {
+      userErrors { code } } }"""
+    await someone.ask(publish, id=product_id)
+    head = await shop.products.store.head()
+    await shop.journal.resources.follower.wait_for("products", head, WAIT_SECONDS_MAX)
+    selection = """... on Product { refusals(first: 5) {
+      edges { node { type data actor { id } } } } }"""
+    reference = {"__typename": "Product", "id": product_id}
+    (found,) = await shop.auditor.entities(selection, reference)
+    (node,) = [edge["node"] for edge in found["refusals"]["edges"]]
+    assert (node["type"], node["actor"]["id"]) == ("command.refused", someone.user_id)
+    assert (node["data"]["operation"], node["data"]["code"]) == (
+        "publishProduct",
+        "VERSION_CONFLICT",
+    )
+    query = f"query($r: [_Any!]!) {{ _entities(representations: $r) {{ {selection} }} }}"
+    assert await staff(shop.journal).code(query, r=[reference]) == "FORBIDDEN"
+
+
 async def test_all_of_it_is_for_auditors_and_recorded(shop: Shop) -> None:
     product_id = await shop.product("silk")
     (event, *_) = await shop.products.store.read_stream(product_id)
