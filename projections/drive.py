@@ -22,6 +22,7 @@ from projections.batch import (
     write_carefully,
 )
 from projections.batch_size import BatchSize
+from projections.courtesy import Courtesy
 from projections.log import Log, LogPage
 from projections.member import Member, Share, share_of
 from projections.projection import Projection
@@ -73,6 +74,7 @@ class Driver:
         """Write batches until the member is at `up_to`; False when stopped before, or when the log
         gives no more (the caller waits for a gap). Raises psycopg errors of lost connections.
         """
+        courtesy = Courtesy(self.source.head(self.connection))
         with self._pages(up_to) as following:
             while self.member.position < up_to:
                 if stop():
@@ -81,8 +83,10 @@ class Driver:
                 if not self._write_by_sql() and not self._write(following(before)):
                     return False
                 moved()
-                seen = self.member.position - before
-                due = started + seen / self.events_per_second_max
+                seen, now = self.member.position - before, time.monotonic()
+                head = self.source.head(self.connection)
+                rest = courtesy.rest_seconds(now - started, seen, head, now)
+                due = max(started + seen / self.events_per_second_max, now + rest)
                 while not stop() and (left := due - time.monotonic()) > 0:
                     time.sleep(min(left, 0.1))
         return True
