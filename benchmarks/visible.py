@@ -33,7 +33,7 @@ from projections.rebuild import NICENESS
 from tests.support.postgres import TestServer
 
 HISTORY_EVENTS = 300_000
-"""Enough for a rebuild that goes on for seconds: beginning and ending one costs more than its middle."""
+"""Enough for seconds of rebuilding: to begin and to end it would cost more than what is between."""
 APPENDERS = 64
 METADATA = Metadata(actor=ACTOR, command_id="c", correlation_id="c", occurred_at=AT)
 
