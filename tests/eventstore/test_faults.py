@@ -123,8 +123,9 @@ async def test_an_outcome_that_cannot_be_learnt_is_called_unknown(database: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["stop", "crash"])
+@pytest.mark.parametrize("how", ["stop", "crash", "kill", "session"])
 async def test_a_database_that_goes_away_and_comes_back(own_server: TestServer, how: str) -> None:
+    """Stopped, crashed, killed, or one of its processes killed in the middle of an append."""
     conninfo = own_server.create_database("shelf")
     acknowledged: list[str] = []
     progress = asyncio.Condition()
@@ -154,13 +155,19 @@ async def test_a_database_that_goes_away_and_comes_back(own_server: TestServer, 
                 break
         return seen
 
+    def go_away_and_come_back() -> None:
+        if how == "session":
+            own_server.kill_session(conninfo, "eventstore shelf append")
+        else:
+            getattr(own_server, how)()
+            own_server.start()
+
     async with open_shelf(conninfo, limits=QUICK) as store, asyncio.timeout(60):
         reading = asyncio.create_task(read(store))
         writing = [asyncio.create_task(write(store, f"box_{n}")) for n in range(8)]
         for turn in range(1, 4):
             await until(turn * 100)
-            await asyncio.to_thread(getattr(own_server, how))
-            await asyncio.to_thread(own_server.start)
+            await asyncio.to_thread(go_away_and_come_back)
         await until(len(acknowledged) + 50)
         stopped.set()
         await asyncio.gather(*writing)
@@ -175,27 +182,37 @@ async def test_a_database_that_goes_away_and_comes_back(own_server: TestServer, 
 
 @pytest.mark.slow
 async def test_a_writer_that_is_killed(store: EventStore) -> None:
+    """What it was told is stored once, or is not there; its keys say what it was not told."""
     chance = random.Random(7)
     acknowledged: set[str] = set()
+    refused: set[str] = set()
+    count = 3000
     for turn in range(3):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.support.shelf_writer"),
-            *(store.conninfo, str(turn), "3000"),
+            *(store.conninfo, str(turn), str(count)),
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        for _ in range(chance.randint(100, 300)):
-            acknowledged.add((await process.stdout.readline()).decode().split()[1])
+        lines = [await process.stdout.readline() for _ in range(chance.randint(100, 300))]
         process.send_signal(signal.SIGKILL)
         rest, _ = await process.communicate()
-        lines = rest.decode().split("\n")[:-1]
-        acknowledged.update(line.split()[1] for line in lines)
+        lines += rest.splitlines(keepends=True)
+        for position, place in (line.decode().split() for line in lines if line.endswith(b"\n")):
+            (refused if position == "refused" else acknowledged).add(place)
     found = places(store.conninfo)
-    own = {place: count for place, count in found.items() if place and ":" in place}
-    assert set(own.values()) == {1}
-    assert acknowledged <= set(own)
+    assert set(found.values()) == {1}
+    assert acknowledged <= set(found)
+    assert refused.isdisjoint(found)
+    for turn in range(3):
+        for n in range(count):
+            place = f"{turn}:{n}"
+            answer = await store.replayed(Idempotency(place, b""))
+            assert (answer is not None) == (place in found)
+            if answer is None and n > len(found):
+                break
     head = await store.head()
-    assert head == sum(found.values())
+    assert head == len(found)
     appended = await store.append(Append("after", [BoxMoved("after")]), metadata=metadata())
     assert appended.position == head + 1
 

@@ -78,20 +78,18 @@ async def test_positions_have_no_gaps_over_processes(store: EventStore) -> None:
         async with asyncio.timeout(60):
             outputs = await asyncio.gather(*(process.communicate() for process in processes))
             seen = await following
-    acknowledged = {
-        int(line.split()[0]): line.split()[1]
-        for out, _ in outputs
-        for line in out.decode().split("\n")
-        if line
-    }
+    lines = [line.split() for out, _ in outputs for line in out.decode().splitlines()]
+    acknowledged = {int(at): place for at, place in lines if at != "refused"}
+    refused = {place for at, place in lines if at == "refused"}
     assert [process.returncode for process in processes] == [0, 0, 0]
     assert wrong == []
     assert seen == list(range(1, len(seen) + 1))
     log = await store.read(0, limit=10_000)
     assert [event.position for event in log] == list(range(1, len(log) + 1))
-    stored = {event.position: event.event.place for event in log if event.stream != "shared"}
+    stored = {event.position: event.event.place for event in log}
     assert stored == acknowledged
-    assert len(stored) == count * len(names)
+    assert refused.isdisjoint(stored.values())
+    assert sum(event.stream != "shared" for event in log) == count * len(names)
     for stream in ("shared", *(f"own_{name}" for name in names)):
         versions = [event.version for event in log if event.stream == stream]
         assert versions == list(range(1, len(versions) + 1))

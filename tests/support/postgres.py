@@ -101,6 +101,27 @@ class TestServer:
         """Stop at once, as if the power went: nothing more is written."""
         self._signal(signal.SIGQUIT)
 
+    def kill(self) -> None:
+        """Kill -9 the first of the server's processes; return when the others have noticed."""
+        assert self.process is not None
+        first = self.process.pid
+        others = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        self._signal(signal.SIGKILL)
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while any(map(_runs, others)):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"processes of a killed server go on: {others}")
+            time.sleep(0.01)
+
+    def kill_session(self, conninfo: str, application: str) -> None:
+        """Kill -9 the process behind a connection: the server ends all others and recovers."""
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            rows = connection.execute(
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application]
+            ).fetchall()
+        for (pid,) in rows:
+            os.kill(pid, signal.SIGKILL)
+
     def remove(self) -> None:
         self.crash()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -141,6 +162,15 @@ class TestServer:
                 time.sleep(0.01)
             else:
                 return
+
+
+def _runs(pid: str) -> bool:
+    """Whether a process is there and does not only wait to be noticed."""
+    try:
+        stat = Path("/proc", pid, "stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def new_folder(*, on_disk: bool = False) -> Path:

@@ -1,6 +1,8 @@
 """A process that appends: `python -m tests.support.shelf_writer CONNINFO NAME COUNT`.
 
-Writes to a stream of its own and to one shared with others; prints each acknowledged position.
+Writes to a stream of its own, the place of each box being its idempotency key, and to one shared
+with others; prints the position and place of what was acknowledged, "refused" and the place of what
+was refused.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from eventstore import Append, WrongExpectedVersion
+from eventstore import Append, Idempotency, WrongExpectedVersion
 from tests.support.shelf import BoxMoved, metadata, open_shelf
 
 
@@ -17,19 +19,25 @@ async def main(conninfo: str, name: str, count: int) -> None:
         limit = asyncio.Semaphore(8)
 
         async def write(n: int) -> None:
+            place = f"{name}:{n}"
             async with limit:
-                own = Append(f"own_{name}", [BoxMoved(f"{name}:{n}")])
-                appended = await store.append(own, metadata=metadata(f"{name}_{n}"))
-                print(appended.position, f"{name}:{n}", flush=True)
+                own = Append(f"own_{name}", [BoxMoved(place)])
+                key = Idempotency(place, b"")
+                about = metadata(f"{name}_{n}")
+                appended = await store.append(own, metadata=about, idempotency=key)
+                print(appended.position, place, flush=True)
 
         async def contend() -> None:
-            for _ in range(count // 10):
+            for n in range(count // 10):
                 version = len(await store.read_stream("shared"))
-                event = Append("shared", [BoxMoved(name)], version)
+                place = f"{name}!{n}"
+                event = Append("shared", [BoxMoved(place)], version)
                 try:
-                    await store.append(event, metadata=metadata())
+                    appended = await store.append(event, metadata=metadata())
                 except WrongExpectedVersion:
-                    continue
+                    print("refused", place, flush=True)
+                else:
+                    print(appended.position, place, flush=True)
 
         await asyncio.gather(contend(), *(write(n) for n in range(count)))
 
