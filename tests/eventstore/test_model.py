@@ -1,8 +1,14 @@
-"""Any sequence of appends and reads, from two stores, does what a list in memory would do."""
+"""Any sequence of appends, reads and subscriptions, from two stores, does what a list in memory
+would do; states loaded from snapshots are those folded from it.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from dataclasses import dataclass
 from itertools import count
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,10 +30,13 @@ from eventstore import (
     EventStore,
     Idempotency,
     IdempotencyKeyReused,
+    Limits,
+    LocalFeed,
+    Streams,
     WrongExpectedVersion,
 )
 from eventstore.expected_version import ExpectedVersion, agrees
-from tests.support.shelf import BoxMoved, metadata, shelf_types
+from tests.support.shelf import Box, BoxMoved, metadata, shelf_types
 
 streams = st.sampled_from(["box_1", "box_2", "box_3"])
 expectations = st.sampled_from([ANY, NO_STREAM, STREAM_EXISTS, 0, 1, 2, 5])
@@ -38,8 +47,17 @@ appends = st.lists(st.tuples(streams, expectations, st.integers(1, 3)), min_size
 which = st.integers(0, 1)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept(Box):
+    """A box that is loaded from snapshots."""
+
+    SNAPSHOT_VERSION: ClassVar[int] = 1
+
+
 class AgainstAList(RuleBasedStateMachine):
-    """`log` is what the store should hold: (stream, version, place) by position."""
+    """`log` is what the store should hold: (stream, version, place) by position. `followed` is how
+    far each subscription is: two of each store, of one event at a time and of several.
+    """
 
     conninfo = ""
     schemas = count(1)
@@ -48,15 +66,26 @@ class AgainstAList(RuleBasedStateMachine):
     def open(self) -> None:
         schema = f"model_{next(self.schemas)}"
         self.stores = [
-            EventStore(self.conninfo, shelf_types(), name="model", schema=schema) for _ in "ab"
+            EventStore(
+                self.conninfo,
+                shelf_types(),
+                name="model",
+                schema=schema,
+                limits=Limits(snapshot_events=3),
+            )
+            for _ in "ab"
         ]
         for store in self.stores:
             store.open_sync()
         self.log: list[tuple[str, int, str]] = []
         self.keys: dict[str, tuple[bytes, int]] = {}
         self.places = count()
+        self.followed = {(store, limit): 0 for store in (0, 1) for limit in (1, 4)}
+        self.runner = asyncio.Runner()
 
     def teardown(self) -> None:
+        if hasattr(self, "runner"):
+            self.runner.close()
         for store in getattr(self, "stores", ()):
             store.close_sync()
 
@@ -114,6 +143,30 @@ class AgainstAList(RuleBasedStateMachine):
         )
         expected = self.log[after : after + limit]
         assert [(event.stream, event.version, event.event.place) for event in read] == expected
+
+    @rule(store=which, limit=st.sampled_from([1, 4]))
+    def follow(self, store: int, limit: int) -> None:
+        """The next page of a subscription: nothing twice, nothing left out, something if there is
+        anything (maybe less than there is: another store may have appended just now).
+        """
+        after = self.followed[store, limit]
+        feed = LocalFeed(self.stores[store])
+        page = self.runner.run(feed.read(after, limit=limit))
+        found = [
+            (event.stream, event.version, json.loads(event.data)["place"]) for event in page.events
+        ]
+        assert found == self.log[after : after + len(found)]
+        assert found or after == len(self.log)
+        assert len(found) <= limit
+        assert page.position == after + len(found)
+        self.followed[store, limit] = page.position
+
+    @rule(store=which, stream=streams)
+    def load(self, store: int, stream: str) -> None:
+        """With nothing in memory, so from a snapshot if there is one."""
+        box, version = self.runner.run(Streams(self.stores[store]).load(Kept, stream))
+        assert box.places == tuple(place for name, _, place in self.log if name == stream)
+        assert version == self.head(stream)
 
     @rule(store=which, key=keys)
     def ask(self, store: int, key: Idempotency | None) -> None:
