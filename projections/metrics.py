@@ -17,7 +17,7 @@ class ProjectionMetrics(Collector):
     and never the database.
 
     Alert on `projection_parked_keys`, `projection_missing_positions` (a gap that zero lag would
-    hide) and `reactor_lag_positions`.
+    hide), `reactor_lag_positions` and `reactor_parked_streams`.
     """
 
     def __init__(self, runner: ProjectionRunner, reactors: ReactorRunner | None = None) -> None:
@@ -50,7 +50,12 @@ class ProjectionMetrics(Collector):
             behind_by = _gauge("reactor_lag_positions", "Positions behind its source", ["reactor"])
             for name, value in self.reactors.lags().items():
                 behind_by.add_metric([name], value)
-            yield behind_by
+            waiting_of = _gauge(
+                "reactor_parked_streams", "Streams that wait behind a failed message", ["reactor"]
+            )
+            for name, value in self.reactors.parked_streams().items():
+                waiting_of.add_metric([name], value)
+            yield from (behind_by, waiting_of)
 
 
 def _gauge(name: str, help_text: str, labels: list[str]) -> GaugeMetricFamily:

@@ -63,6 +63,11 @@ class Line:
             tasks.create_task(self._save())
             await self._follow(tasks)
 
+    @property
+    def parked_streams(self) -> int:
+        """How many streams wait behind a message that failed."""
+        return len(self._parked)
+
     async def wait_for(self, position: int, timeout_seconds: float) -> bool:
         """Whether everything up to `position` of the source is done, within the time."""
         if self.done >= position:

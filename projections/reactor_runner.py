@@ -133,6 +133,10 @@ class ReactorRunner:
             name: max(0, line.feed.head - max(line.done, 0)) for name, line in self._lines.items()
         }
 
+    def parked_streams(self) -> dict[str, int]:
+        """How many streams of each of them wait behind a message that failed."""
+        return {name: line.parked_streams for name, line in self._lines.items()}
+
     async def parked(self, reactor: str | None = None) -> list[ParkedStream]:
         """The streams that are parked, of one reactor or of all."""
         inbox = await Inbox.connect(self.conninfo, self.service)

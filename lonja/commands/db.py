@@ -15,6 +15,7 @@ from lonja.databases import own_server, running_server
 from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
 from lonja.wiring import build_service
+from projections import Operations
 
 
 @click.group()
@@ -40,7 +41,7 @@ def up(data_dir: Path | None) -> None:
 @DATA_DIR
 @AS_JSON
 def migrate(data_dir: Path | None, as_json: bool) -> None:
-    """Create what is missing: the databases, and in each the tables of its log."""
+    """Create what is missing: the databases, and in each the tables of its log and projections."""
     settings = load(data_dir=data_dir)
     conninfos = running_server(settings, SERVICES)
     asyncio.run(_migrate(settings, conninfos))
@@ -57,8 +58,8 @@ def status(data_dir: Path | None, as_json: bool) -> None:
 
 async def _migrate(settings: Settings, conninfos: dict[str, str]) -> None:
     for name, conninfo in conninfos.items():
-        async with build_service(name, settings, conninfo, {}).store:
-            pass
+        async with build_service(name, settings, conninfo, {}).store as store:
+            await Operations(store, []).builds()  # makes what is missing of these
 
 
 def _show(conninfos: dict[str, str], as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from eventstore.append import Append
 from eventstore.event import Actor, Event, event_type
@@ -16,7 +17,7 @@ from eventstore.feed import LocalFeed
 from eventstore.feed_page import FeedPage
 from eventstore.store import EventStore
 from eventstore.types import EventTypes
-from projections import Message, ProjectionRunner, Reactor, ReactorRunner
+from projections import Message, ProjectionMetrics, ProjectionRunner, Reactor, ReactorRunner
 from projections.errors import InvalidProjection, UnknownProjection
 from projections.faults import arm, disarm
 from tests.projections.ledger import Deposited, Noted, Opened, append, rows, run, store_many
@@ -186,6 +187,9 @@ async def test_a_failing_message_parks_its_stream_until_it_is_redriven(
         (parked,) = await runner.parked()
         assert (parked.stream, parked.messages, parked.first_position) == ("acc_1", 2, 1)
         assert parked.error == "RuntimeError: no letters to acc_1"
+        registry, at = CollectorRegistry(), {"reactor": "office.letters"}
+        registry.register(ProjectionMetrics(ProjectionRunner(office.store, []), runner))
+        assert registry.get_sample_value("reactor_parked_streams", at) == 1
         assert office.calls.count(("acc_1", 1)) == 2
         office.broken.clear()
         assert await runner.redrive("office.letters") == 1
@@ -197,6 +201,7 @@ async def test_a_failing_message_parks_its_stream_until_it_is_redriven(
         )
         position = await append(store, "acc_1", Deposited(4))
         assert await runner.wait_for("bank", position, 5)
+        assert registry.get_sample_value("reactor_parked_streams", at) == 0
     assert await letters(office) == [("acc_2", 3), ("acc_1", 1), ("acc_1", 2), ("acc_1", 4)]
 
 
