@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -46,7 +47,7 @@ SHOWN_IN = {
     "orders": {"orders", "carts"},
     "payments": {"payment_ledger"},
     "shipping": {"shipment_tracking"},
-    "files": {"mailbox/new"},
+    "files": {"mailbox/new", "exports"},
 }
 """Where services show something of a person, in plain. All else that they keep is sealed."""
 
@@ -79,6 +80,11 @@ PARTS = """query($id: ID!) { order(id: $id) { status cancelReason
   payments { id state } shipments { id state } notifications { state } } }"""
 HISTORY = """query($id: ID!) { eventLog(first: 100, where: {actorId: $id}) {
   edges { node { actor { ip } } } } }"""
+EXPORT = """mutation($key: ID!) {
+  exportEvents(where: {}, format: JSONL, idempotencyKey: $key) { export { id } } }"""
+EXPORT_STATE = "query($id: ID!) { export(id: $id) { state } }"
+ERASE = """mutation($id: ID!) {
+  eraseUser(userId: $id, reason: "asked to") { userErrors { code message } } }"""
 USER = "query($id: ID!) { user(id: $id) { email displayName erasedAt addresses { id } } }"
 
 
@@ -168,7 +174,7 @@ class Person:
 
     async def until(self, order_id: str, true: Callable[[Any], bool]) -> Any:
         """An order as staff sees it, once something is true of it."""
-        ask = lambda: self.shop.ask(PARTS, self.shop.staff, id=order_id)  # noqa: E731
+        ask = partial(self.shop.ask, PARTS, self.shop.staff, id=order_id)
         order = await shown(ask, lambda order: order is not None and true(order))
         assert true(order), order
         return order
@@ -180,6 +186,13 @@ class Searched:
 
     shop: WholeShop
     settings: Settings
+
+    async def exported(self) -> Any:
+        """What an auditor exports of the journal, once it is written."""
+        begun = await self.shop.ask(EXPORT, self.shop.staff, key=uuid4().hex)
+        export_id = begun["export"]["id"]
+        ask = partial(self.shop.ask, EXPORT_STATE, self.shop.staff, id=export_id)
+        return await shown(ask, lambda export: export["state"] != "RUNNING")
 
     async def settled(self) -> None:
         """Wait until everything that was appended has had its effects, in all services."""
@@ -229,10 +242,12 @@ async def test_nothing_is_left_of_a_person(
     shop, person = searched.shop, Person(searched.shop)
     await person.live()
     await searched.settled()
-    exports = str(searched.settings.data_dir / "exports")
-    await asyncio.to_thread(searched.lonja, "export", "--output", exports)
+    folder = str(searched.settings.data_dir / "logs")
+    await asyncio.to_thread(searched.lonja, "export", "--output", folder)
+    assert (await searched.exported())["state"] == "COMPLETED"
     before = await asyncio.to_thread(searched.found)
     assert {place: set(several) for place, several in before.items()} == SHOWN_IN
+    assert IP in before.pop("files")["exports"]
     texts = {text for several in before.values() for found in several.values() for text in found}
     assert texts == set(PERSON) - {IP, AGENT, TOKEN}, "these are sealed wherever they are kept"
     assert IP in await person.addresses()
@@ -256,6 +271,20 @@ async def test_nothing_is_left_of_a_person(
     for service in destroyed:
         await rebuilt(shop.services[service])
     assert await asyncio.to_thread(searched.found) == {}
+
+
+async def test_an_administrator_has_all_services_forget(searched: Searched) -> None:
+    shop, person = searched.shop, Person(searched.shop)
+    await person.live()
+    await searched.settled()
+    erased = await shop.ask(ERASE, shop.staff, id=person.user_id)
+    assert erased["userErrors"] == []
+    await searched.settled()
+    assert await asyncio.to_thread(searched.found) == {}
+    for name, service in shop.services.items():
+        told = await service.store.read_stream(f"subject:{person.user_id}")
+        assert [each.event.reason for each in told] == ["asked to"], name
+    assert await person.addresses() == {"erased"}
 
 
 async def rebuilt(service: AnyService) -> None:
