@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -56,6 +56,7 @@ from eventstore.read import (
     check_text,
     decoder,
     fetch,
+    fetch_slices,
     id_query,
     log_query,
     stream_query,
@@ -520,17 +521,16 @@ class EventStore:
         types: Sequence[str] | None = None,
     ) -> list[Recorded[Any]]:
         """A page of the log over the caller's own connection or cursor, in its transaction."""
-        rows = self.read_raw(connection, Query(after, limit, types))
-        return self._decode(connection, rows)
+        sql, params = log_query(self.layout, Query(after, limit, types))
+        with self._cursor(connection) as cursor:
+            return self._decode_all(connection, fetch_slices(cursor, sql, params))
 
     def read_raw(
         self, connection: psycopg.Connection[Any] | psycopg.Cursor[Any], query: Query
     ) -> list[Raw]:
         """A page of the log as it is stored, over the caller's own connection or cursor."""
         sql, params = log_query(self.layout, query)
-        owner = connection if isinstance(connection, psycopg.Connection) else connection.connection
-        with psycopg.Cursor(owner) as cursor:
-            self.layout.prepare_cursor(cursor)
+        with self._cursor(connection) as cursor:
             return fetch(cursor, sql, params, prepare=not query.tags)
 
     async def event(self, event_id: UUID) -> Recorded[Any] | None:
@@ -549,8 +549,27 @@ class EventStore:
         *,
         prepare: bool = True,
     ) -> list[Recorded[Any]]:
-        rows = fetch(connection.cursor(), sql, params, prepare=prepare)
-        return self._decode(connection, rows)
+        slices = fetch_slices(connection.cursor(), sql, params, prepare=prepare)
+        return self._decode_all(connection, slices)
+
+    def _decode_all(
+        self,
+        connection: psycopg.Connection[Any] | psycopg.Cursor[Any],
+        slices: Iterable[list[Raw]],
+    ) -> list[Recorded[Any]]:
+        events: list[Recorded[Any]] = []
+        for rows in slices:
+            events += self._decode(connection, rows)
+        return events
+
+    def _cursor(
+        self, connection: psycopg.Connection[Any] | psycopg.Cursor[Any]
+    ) -> psycopg.Cursor[Any]:
+        """One of our own in the caller's transaction, that gives JSON as it is stored."""
+        owner = connection if isinstance(connection, psycopg.Connection) else connection.connection
+        cursor = psycopg.Cursor(owner)
+        self.layout.prepare_cursor(cursor)
+        return cursor
 
     async def head(self) -> int:
         """The last position of the log: everything up to it can be read."""
