@@ -131,6 +131,8 @@ async def test_bad_lines_are_refused_one_by_one_and_counted(database: str) -> No
         }
         assert second["node"]["quantity"] == 89_638
         assert totals["refusedLines"]["pageInfo"]["hasNextPage"] is True
+        twice = await shop.it.service.store.read(0, types=["command.refused"])
+        assert twice == [], "a refused line is recorded once"
 
 
 async def test_a_refused_line_of_its_own_says_which_argument(database: str) -> None:

@@ -185,6 +185,7 @@ async def test_over_the_ceiling_is_refused_typed_and_recorded(database: str) -> 
             ("refund", 1),
             ("capture", 1001),
         ]
+        assert await shop.shop.events("command.refused") == [], "it is recorded once"
         ledger = "query ($id: ID!) { payment(id: $id) { ledger { kind actorId reason } } }"
         lines = (await shop.shop.data(ledger, {"id": payment}, **STAFF))["payment"]["ledger"]
         assert [line["kind"] for line in lines] == [

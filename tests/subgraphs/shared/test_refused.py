@@ -13,8 +13,10 @@ from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.refused import RECORDED_MAX
 from subgraphs.shared.service import Service
+from subgraphs.users.app import build as build_users
 from tests.support.shop import Clock, anonymous, customer, running, staff
 
+CHEAP = {"argon2_time_cost": 1, "argon2_memory_kib": 8, "argon2_parallelism": 1}
 CREATE = """mutation($slug: String!, $key: ID!) { createProduct(input: {slug: $slug, title: "Silk",
   variants: [{sku: "S", price: {amount: "1", currency: "EUR"}}], idempotencyKey: $key}) {
     products: product { id version } userErrors { code } } }"""
@@ -83,6 +85,18 @@ async def test_strangers_and_malformed_arguments_fill_no_log(service: Service[An
     bad = await staff(service).ask(CREATE, slug="No Slug", key="k")
     assert [error["code"] for error in bad["userErrors"]] == ["INVALID"]
     assert await refusals(service) == []
+
+
+async def test_what_strangers_are_refused_is_not_recorded(database: str) -> None:
+    """They get as far as a refusal where nobody has to sign in."""
+    query = """mutation { signIn(email: "ana@example.com", password: "a wrong one") {
+      userErrors { code } } }"""
+    async with running(build_users, database, name="users", settings=CHEAP) as users:
+        refused = await anonymous(users).ask(query)
+        assert len(refused["userErrors"]) == 1
+        assert await refusals(users) == []
+        await customer(users).ask(query)
+        assert len(await refusals(users)) == 1
 
 
 async def test_one_caller_gets_so_many_a_minute_into_the_log(
