@@ -28,18 +28,23 @@ Row = Mapping[str, Any]
 TABLES = f"""
 CREATE INDEX IF NOT EXISTS journal_reads_by_person ON public.journal_events
     USING gin ((data->'persons')) WHERE type = '{AuditRead.TYPE}';
+CREATE INDEX IF NOT EXISTS journal_events_by_subject
+    ON public.journal_events (subject, recorded_at, id) WHERE subject IS NOT NULL;
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """What events must be like; None is any."""
+    """What events must be like; None is any. `subject_id` is whom an event has personal fields of,
+    `person_id` whom an auditor read about (`audit.read`).
+    """
 
     service: Sequence[str] | None = None
     type: Sequence[str] | None = None
     stream: str | None = None
     actor_id: str | None = None
     correlation_id: str | None = None
+    subject_id: str | None = None
     person_id: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -51,6 +56,7 @@ _CONDITIONS = {
     "stream": "stream = %(stream)s",
     "actor_id": "(actor_id = %(actor_id)s OR on_behalf_of = %(actor_id)s)",
     "correlation_id": "correlation_id = %(correlation_id)s",
+    "subject_id": "subject = %(subject_id)s",
     "person_id": "data->'persons' @> to_jsonb(%(person_id)s::text)",
     "since": "recorded_at >= %(since)s",
     "until": "recorded_at < %(until)s",

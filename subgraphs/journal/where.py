@@ -16,8 +16,11 @@ class EventWhere:
     stream_id: strawberry.ID | None = None
     actor_id: strawberry.ID | None = None
     correlation_id: strawberry.ID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    subject_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The user whom events have personal fields of."
+    )
+    since: datetime | None = strawberry.field(default=None, description="Recorded at or after.")
+    until: datetime | None = strawberry.field(default=None, description="Recorded before.")
 
     def conditions(self) -> Where:
         """In the words of the table."""
@@ -27,6 +30,7 @@ class EventWhere:
             stream=text(self.stream_id),
             actor_id=text(self.actor_id),
             correlation_id=text(self.correlation_id),
+            subject_id=text(self.subject_id),
             since=self.since,
             until=self.until,
         )

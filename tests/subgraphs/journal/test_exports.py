@@ -225,7 +225,8 @@ async def test_files_that_tell_of_an_erased_person_go(shop: Shop) -> None:
     async with shop.journal() as journal:
         auditor = staff(journal, Role.AUDITOR)
         both = await exported(auditor, service=["orders"])
-        of_the_other = await exported(auditor, key="l", actorId=customers[1])
+        of_the_other = await exported(auditor, key="l", subjectId=customers[1])
+        assert of_the_other["events"] == 1
         await forgotten(journal, customers[0])
         kept = sorted(path.name for path in shop.folder.iterdir())
         name = Path(of_the_other["file"]).stem
