@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from router.errors import RouterError
+from router.yaml_text import load_yaml
 
 
 class ConfigError(RouterError):
@@ -280,7 +281,7 @@ def load_config(path: str | Path, environment: Mapping[str, str] = os.environ) -
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), f"cannot be read: {error}") from error
     try:
-        values = yaml.safe_load(text)
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(str(path), f"is not YAML: {error}") from error
     return config_from(_filled_in(values, environment, str(path)), source=str(path))

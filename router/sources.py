@@ -19,6 +19,7 @@ from router.config import SubgraphSettings
 from router.errors import RouterError
 from router.planner.plan import OperationKind
 from router.transport import HttpSubgraph, SubgraphError, SubgraphOperation, SubgraphRequest
+from router.yaml_text import load_yaml
 
 FETCH_SECONDS: Final = 10.0
 SERVICE_SDL: Final = SubgraphOperation("query SdlOf{_service{sdl}}", "SdlOf", OperationKind.QUERY)
@@ -57,7 +58,7 @@ def read_supergraph_yaml(path: str | Path) -> tuple[SubgraphSource, ...]:
     """The subgraphs of rover's `supergraph.yaml`. Raises SourceError."""
     where = str(path)
     try:
-        value = yaml.safe_load(read_text(path))
+        value = load_yaml(read_text(path))
     except yaml.YAMLError as error:
         raise SourceError(where, f"it is not YAML: {error}") from error
     subgraphs = value.get("subgraphs") if isinstance(value, dict) else None

@@ -6,7 +6,6 @@ which a file that cannot be read is too.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from collections.abc import Callable
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import yaml
 
+from lonja.composing import compose_files, errors_counted, print_problems
 from lonja.output import AS_JSON, print_json
 
 if TYPE_CHECKING:
-    from router.composition import CompositionError, CompositionResult
+    from router.composition import CompositionResult, Contract
     from router.composition.changes import SchemaChanges
 
 Command = Callable[..., None]
@@ -48,7 +47,10 @@ def compose(
     Prints the supergraph's SDL, or every error there is with its code, subgraphs and coordinates.
     With tags it is a contract: what they hide is marked @inaccessible.
     """
-    result, files = _compose(config, subgraphs, frozenset(include_tag), frozenset(exclude_tag))
+    from router.composition import Contract
+
+    contract = Contract(frozenset(include_tag), frozenset(exclude_tag))
+    result, files = _compose(config, subgraphs, contract if include_tag or exclude_tag else None)
     if output is not None and result.supergraph_sdl is not None:
         _write(Path(output), result.supergraph_sdl)
     if as_json:
@@ -103,42 +105,17 @@ def check(config: str | None, subgraphs: str | None, against: str, as_json: bool
 
 
 def _compose(
-    config: str | None,
-    subgraphs: str | None,
-    include: frozenset[str] = frozenset(),
-    exclude: frozenset[str] = frozenset(),
+    config: str | None, subgraphs: str | None, contract: Contract | None = None
 ) -> tuple[CompositionResult, dict[str, str]]:
     """The result, and the file of each subgraph that has one."""
     if (config is None) == (subgraphs is None):
         raise click.UsageError("give exactly one of --config and --subgraphs")
-    from router.composition import Contract, Subgraph
-    from router.composition import compose as compose_subgraphs
     from router.errors import RouterError
-    from router.sources import fetch_sdl, read_subgraphs_json, read_supergraph_yaml
 
     try:
-        if config is not None:
-            sources = read_supergraph_yaml(config)
-            files = _schema_files(Path(config))
-        else:
-            assert subgraphs is not None
-            sources, files = read_subgraphs_json(subgraphs), {}
-        sources = asyncio.run(fetch_sdl(sources))
+        return compose_files(config, subgraphs, contract)
     except RouterError as error:
         raise click.UsageError(str(error)) from error
-    given = [Subgraph(one.name, one.sdl or "", one.url) for one in sources]
-    contract = Contract(include, exclude) if include or exclude else None
-    return compose_subgraphs(given, contract=contract), files
-
-
-def _schema_files(config: Path) -> dict[str, str]:
-    """The SDL files named in a `supergraph.yaml` that was read before, by subgraph."""
-    entries = yaml.safe_load(config.read_text(encoding="utf-8"))["subgraphs"]
-    return {
-        str(name): str(config.parent / entry["schema"]["file"])
-        for name, entry in entries.items()
-        if isinstance(entry["schema"].get("file"), str)
-    }
 
 
 def _with_files(result: dict[str, Any], files: dict[str, str]) -> dict[str, Any]:
@@ -150,23 +127,9 @@ def _with_files(result: dict[str, Any], files: dict[str, str]) -> dict[str, Any]
 
 
 def _print_problems(result: CompositionResult, files: dict[str, str]) -> None:
-    for error in result.errors:
-        _print_problem("error", "red", error, files)
-    for one in result.hints:
-        _print_problem("hint", "yellow", one, files)
+    print_problems(result, files)
     if result.errors:
-        count = len(result.errors)
-        click.echo(f"composition failed: {count} error{'' if count == 1 else 's'}", err=True)
-
-
-def _print_problem(
-    kind: str, colour: str, problem: CompositionError, files: dict[str, str]
-) -> None:
-    head = click.style(f"{kind} {problem.code}", fg=colour, bold=True)
-    click.echo(f"{head}: {problem.message}", err=True)
-    for place in problem.places:
-        file = files.get(place.subgraph, place.subgraph)
-        click.echo(f"  at {file}:{place.line}:{place.column}", err=True)
+        click.echo(f"composition failed: {errors_counted(result)}", err=True)
 
 
 def _print_changes(changes: SchemaChanges) -> None:

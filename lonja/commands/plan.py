@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import click
 
@@ -24,7 +23,6 @@ class PlanRefused(LonjaError):
     "--supergraph",
     required=True,
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Composed supergraph SDL.",
 )
 @click.option("--operation", metavar="NAME", help="Which operation, where there are several.")
@@ -38,7 +36,7 @@ class PlanRefused(LonjaError):
 @click.option("--json", "as_json", is_flag=True, help="In Apollo's query plan format.")
 @click.argument("query")
 def plan(
-    supergraph: Path, operation: str | None, labels: tuple[str, ...], as_json: bool, query: str
+    supergraph: str, operation: str | None, labels: tuple[str, ...], as_json: bool, query: str
 ) -> None:
     """Show the query plan of QUERY, an operation as text, or - for standard input."""
     from graphql import GraphQLError, parse, validate
@@ -46,11 +44,12 @@ def plan(
     from router.errors import RouterError
     from router.planner import Planner
     from router.planner.display import display, to_json
-    from router.supergraph import Supergraph
+    from router.sources import read_text
+    from router.supergraph import Supergraph, SupergraphError
 
     text = sys.stdin.read() if query == "-" else query
     try:
-        graph = Supergraph.from_sdl(supergraph.read_text(encoding="utf-8"))
+        graph = Supergraph.from_sdl(read_text(supergraph))
         document = parse(text)
         if errors := validate(graph.api_schema, document):
             raise PlanRefused(
@@ -59,6 +58,8 @@ def plan(
         planned = Planner(graph).plan(document, operation, frozenset(labels))
     except GraphQLError as error:
         raise PlanRefused("GRAPHQL_PARSE_FAILED", str(error)) from error
+    except SupergraphError as error:
+        raise PlanRefused(error.code, f"{supergraph}: {error}") from error
     except RouterError as error:
         raise PlanRefused(error.code, str(error)) from error
     click.echo(json.dumps(to_json(planned), indent=2) if as_json else display(planned))

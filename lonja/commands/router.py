@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from typing import TYPE_CHECKING
 
 import click
 
+from lonja.composing import compose_files, errors_counted, print_problems
 from lonja.errors import LonjaError
-
-if TYPE_CHECKING:
-    from router.composition import CompositionResult
-    from router.sources import SubgraphSource
-
 
 GC_OBJECTS = 50_000
 """New containers between two looks of Python's cycle collector."""
@@ -54,31 +49,29 @@ def router(
     given = [name for name in (supergraph, config, subgraphs) if name is not None]
     if len(given) != 1:
         raise click.UsageError("give exactly one of --supergraph, --config, --subgraphs")
+    from lonja.serving import claim_port
     from router.errors import RouterError
+    from router.supergraph import SupergraphError
 
+    claim_port(host, port)
     try:
-        asyncio.run(_run(supergraph, config, subgraphs, host, port, router_config))
+        sdl = _supergraph_sdl(supergraph, config, subgraphs)
+        asyncio.run(_run(sdl, host, port, router_config))
+    except SupergraphError as error:
+        raise RouterRefused(error.code, f"{supergraph or config or subgraphs}: {error}") from error
     except RouterError as error:
         raise RouterRefused(error.code, str(error)) from error
 
 
-async def _run(
-    supergraph: str | None,
-    config: str | None,
-    subgraphs: str | None,
-    host: str,
-    port: int,
-    router_config: str | None,
-) -> None:
-    from lonja.serving import claim_port, serve, stop_on_signals
+async def _run(sdl: str, host: str, port: int, router_config: str | None) -> None:
+    from lonja.serving import serve, stop_on_signals
     from router.config import RouterConfig, load_config
     from router.http import create_app
     from router.telemetry import configure_logs
 
-    claim_port(host, port)
     settings = RouterConfig() if router_config is None else load_config(router_config)
     configure_logs(settings.logs)
-    app = create_app(await _supergraph_sdl(supergraph, config, subgraphs), config=settings)
+    app = create_app(sdl, config=settings)
     _spare_the_collector()
     stop = asyncio.Event()
     stop_on_signals(stop)
@@ -101,30 +94,20 @@ def _spare_the_collector() -> None:
     gc.set_threshold(GC_OBJECTS, 20, 50)
 
 
-async def _supergraph_sdl(supergraph: str | None, config: str | None, subgraphs: str | None) -> str:
-    from router.sources import fetch_sdl, read_subgraphs_json, read_supergraph_yaml, read_text
-
+def _supergraph_sdl(supergraph: str | None, config: str | None, subgraphs: str | None) -> str:
+    """The SDL to serve, composed if need be; what composition has to say goes to standard error."""
     if supergraph is not None:
+        from router.sources import read_text
+
         return read_text(supergraph)
-    if config is not None:
-        return _composed(config, await fetch_sdl(read_supergraph_yaml(config)))
-    assert subgraphs is not None
-    return _composed(subgraphs, await fetch_sdl(read_subgraphs_json(subgraphs)))
-
-
-def _composed(source: str, subgraphs: tuple[SubgraphSource, ...]) -> str:
-    from router.composition import Subgraph, compose
-
-    result = compose(Subgraph(one.name, one.sdl or "", one.url) for one in subgraphs)
+    result, files = compose_files(config, subgraphs)
+    print_problems(result, files)
     if result.supergraph_sdl is None:
-        raise RouterRefused("COMPOSITION_FAILED", _problems(source, result))
+        raise RouterRefused(
+            "COMPOSITION_FAILED",
+            f"the subgraphs of {config or subgraphs} do not compose: {errors_counted(result)}",
+        )
     return result.supergraph_sdl
-
-
-def _problems(source: str, result: CompositionResult) -> str:
-    lines = [f"the subgraphs of {source} do not compose ({len(result.errors)} errors):"]
-    lines += [f"  {error.code}: {error.message}" for error in result.errors]
-    return "\n".join(lines)
 
 
 def _host_in_url(host: str) -> str:

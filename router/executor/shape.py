@@ -54,7 +54,7 @@ class ObjectShape:
 
     The type may be an interface: a subgraph that knows it as an @interfaceObject names no other.
     `unknowable` then says that the operation asks for more than the interface can tell, that is
-    for `__typename` or for fields of some of its types only.
+    for `__typename` or for something else of some of its types.
     """
 
     typename: str
@@ -140,16 +140,26 @@ class Shapes:
         """The fields that selections ask of an object of type `typename`."""
         parent = self.schema.get_type(typename)
         assert isinstance(parent, (GraphQLObjectType, GraphQLInterfaceType))
-        grouped: dict[str, list[FieldNode]] = {}
-        visited: set[str] = set()
-        whole = True
-        for selections in selection_sets:
-            whole &= self._collect(parent, selections, grouped, visited)
+        sets = tuple(selection_sets)
+        grouped = self._grouped(parent, sets)
         fields = tuple(self._field(parent, key, nodes) for key, nodes in grouped.items())
         unknowable = isinstance(parent, GraphQLInterfaceType) and (
-            not whole or any(field.typename for field in fields)
+            any(field.typename for field in fields)
+            or any(
+                self._grouped(member, sets) != grouped
+                for member in self.schema.get_possible_types(parent)
+            )
         )
         return ObjectShape(typename, unknowable, fields)
+
+    def _grouped(
+        self, parent: Parent, selection_sets: Iterable[Iterable[SelectionNode]]
+    ) -> dict[str, list[FieldNode]]:
+        grouped: dict[str, list[FieldNode]] = {}
+        visited: set[str] = set()
+        for selections in selection_sets:
+            self._collect(parent, selections, grouped, visited)
+        return grouped
 
     def _collect(
         self,
@@ -157,9 +167,8 @@ class Shapes:
         selections: Iterable[SelectionNode],
         grouped: dict[str, list[FieldNode]],
         visited: set[str],
-    ) -> bool:
-        """Group fields by response key; false if a fragment for other types was left out."""
-        whole = True
+    ) -> None:
+        """Group fields by response key."""
         for node in selections:
             if not self._included(node):
                 continue
@@ -168,36 +177,13 @@ class Shapes:
                 grouped.setdefault(key, []).append(node)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
-                below = node.selection_set.selections
                 if condition is None or self._applies(parent, condition.name.value):
-                    whole &= self._collect(parent, below, grouped, visited)
-                else:
-                    whole &= not self._asks(below)
+                    self._collect(parent, node.selection_set.selections, grouped, visited)
             elif isinstance(node, FragmentSpreadNode) and node.name.value not in visited:
                 visited.add(node.name.value)
                 fragment = self.fragments[node.name.value]
-                below = fragment.selection_set.selections
                 if self._applies(parent, fragment.type_condition.name.value):
-                    whole &= self._collect(parent, below, grouped, visited)
-                else:
-                    whole &= not self._asks(below)
-        return whole
-
-    def _asks(self, selections: Iterable[SelectionNode]) -> bool:
-        """Whether conditions leave any field of these selections."""
-        for node in selections:
-            if not self._included(node):
-                continue
-            if isinstance(node, FieldNode):
-                return True
-            if isinstance(node, FragmentSpreadNode):
-                below = self.fragments[node.name.value].selection_set.selections
-            else:
-                assert isinstance(node, InlineFragmentNode)
-                below = node.selection_set.selections
-            if self._asks(below):
-                return True
-        return False
+                    self._collect(parent, fragment.selection_set.selections, grouped, visited)
 
     def _included(self, node: SelectionNode) -> bool:
         for directive in node.directives or ():

@@ -22,7 +22,6 @@ from graphql import (
     InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
-    SelectionNode,
     SelectionSetNode,
     get_named_type,
     parse,
@@ -47,7 +46,6 @@ from router.planner.plan import (
     Subscription,
 )
 from router.planner.symbolic import (
-    Selected,
     Thing,
     condition_variables,
     included,
@@ -172,25 +170,25 @@ class _Run:
                 if one.node.selection_set is not None and item.child is not None:
                     inner = self._type_of(runtime, name)
                     self._compare(item.child, inner, one.node.selection_set, where)
-            if (
-                self._casts(on, selection)
-                and self.possible[on] != {on}
-                and runtime not in thing.named
-            ):
+            if runtime not in thing.named and self._depends_on_type(on, selection):
                 self.problems.append(f"{path}: the type of a {on} is not found out")
 
-    def _casts(self, on: str, selection: SelectionSetNode) -> bool:
-        """Whether anything is asked for that depends on the runtime type of an `on`."""
-        return any(
-            isinstance(item, InlineFragmentNode)
-            and item.type_condition is not None
-            and any(True for runtime in self.possible[on] for _ in self._of(item, on, runtime))
-            for item in selection.selections
+    def _depends_on_type(self, on: str, selection: SelectionSetNode) -> bool:
+        """Whether not every runtime type of an `on` is asked for the same."""
+        return (
+            len(
+                {
+                    tuple(
+                        id(one.node)
+                        for one in selected(
+                            selection, on, runtime, self.possible, self.fragments, self.values
+                        )
+                    )
+                    for runtime in self.possible[on]
+                }
+            )
+            > 1
         )
-
-    def _of(self, item: SelectionNode, on: str, runtime: str) -> Iterator[Selected]:
-        alone = SelectionSetNode(selections=(item,))
-        return selected(alone, on, runtime, self.possible, self.fragments, self.values)
 
     def _type_of(self, type_: str, field: str) -> str:
         fields = getattr(self.supergraph.schema.type_map[type_], "fields", {})

@@ -59,7 +59,7 @@ class Choice:
 
     def _spread(self, position: Position, selection: Selection) -> None:
         position.scope.claim(selection)
-        position.asked.update((field.key, field.name) for field in selection.fields.values())
+        position.ask(selection)
         if not self.graph.is_abstract(position.type):
             for field in selection.fields.values():
                 self._spread_field(position, field)
@@ -141,10 +141,14 @@ class Choice:
         allowed = position.allowed or frozenset()
         casts: dict[str, Selection] = {}
         for type_, sub in selection.casts.items():
+            # Whether one cast works depends on what others ask, so all say first what they do.
+            self.positions.cast(position, type_).ask(sub)
+        for type_, sub in selection.casts.items():
             wanted = allowed & self.graph.supergraph.possible_types(type_)
             if type_ in allowed or (wanted and self._cast_works(position, type_, sub)):
                 casts.setdefault(type_, Selection(type_)).add_all(sub)
                 continue
+            self.positions.cast(position, type_).asked.clear()
             for name in sorted(wanted):
                 narrow = casts.setdefault(name, Selection(name))
                 for field in sub.fields.values():

@@ -130,6 +130,10 @@ class Position:
         self.near: tuple[Node, ...] = ()
         self.allowed: frozenset[str] | None = None
 
+    def ask(self, selection: Selection) -> None:
+        """The client asks for the fields of a selection here."""
+        self.asked.update((field.key, field.name) for field in selection.fields.values())
+
     def conditions(self) -> Conditions:
         """The conditions of the fields that lead here."""
         found: set[tuple[str, bool]] = set()

@@ -81,3 +81,11 @@ class SupergraphSchemaInvalid(SupergraphError):
     def __init__(self, problem: str) -> None:
         super().__init__(f"the supergraph's types do not make a schema: {problem}")
         self.problem = problem
+
+
+class BadFieldSet(SupergraphError):
+    """A key, or what a field requires or provides, that is no selection on its type."""
+
+    def __init__(self, where: str, subgraph: str, text: str, problem: str) -> None:
+        super().__init__(f'{where} in subgraph "{subgraph}" is {text!r}: {problem}')
+        self.where, self.subgraph, self.text, self.problem = where, subgraph, text, problem

@@ -18,6 +18,7 @@ from graphql import (
 from router.supergraph.api_schema import build_schemas
 from router.supergraph.errors import SupergraphSyntax
 from router.supergraph.features import Features, read_features
+from router.supergraph.field_sets import check_field_sets
 from router.supergraph.join_spec import read_views
 from router.supergraph.schema import subgraph_schema
 from router.supergraph.views import Subgraph, View
@@ -36,6 +37,7 @@ class Supergraph:
         self.schema, self.api_schema, self.inaccessible_enum_values = build_schemas(
             document, features
         )
+        check_field_sets(self.schema, self.views)
         self.subgraphs: tuple[Subgraph, ...] = tuple(view.subgraph for view in self.views.values())
         self.override_labels: frozenset[str] = frozenset(
             field.label.label

@@ -7,6 +7,7 @@ from graphql import print_schema
 
 from router.supergraph import Supergraph, SupergraphError
 from router.supergraph.errors import (
+    BadFieldSet,
     FeatureUnsupported,
     JoinSpecUnsupported,
     NotASupergraph,
@@ -44,7 +45,7 @@ interface Named @join__type(graph: A) @join__type(graph: B, isInterfaceObject: t
 }
 type Thing implements Named
   @join__implements(graph: A, interface: "Named")
-  @join__type(graph: A, key: "id") @join__type(graph: A, key: "code { x }", resolvable: false)
+  @join__type(graph: A, key: "id") @join__type(graph: A, key: "id narrow", resolvable: false)
   @join__type(graph: B, key: "id", extension: true)
 {
   id: ID!
@@ -101,7 +102,7 @@ def test_views_follow_the_join_directives(supergraph: Supergraph) -> None:
     a, b = supergraph.views["A"].types, supergraph.views["B"].types
     assert [(key.fields, key.resolvable) for key in a["Thing"].keys] == [
         ("id", True),
-        ("code { x }", False),
+        ("id narrow", False),
     ]
     assert "name" not in a["Thing"].fields
     assert (b["Named"].kind, b["Named"].interface_object) == (Kind.OBJECT, True)
@@ -134,6 +135,8 @@ def test_a_subgraph_schema_is_rebuilt(supergraph: Supergraph) -> None:
         (HEAD.replace('"a-one"', '"b"') + BODY, SubgraphNameTwice, '"b"'),
         (HEAD + BODY.replace("graph: B, requires", "graph: C, requires"), UnknownGraph, "graph C"),
         (HEAD + BODY.replace("x: Int", "x: Nowhere"), SupergraphSchemaInvalid, "Nowhere"),
+        (HEAD + BODY.replace('key: "id"', 'key: "id {"'), BadFieldSet, "Syntax Error"),
+        (HEAD + BODY.replace('key: "id"', 'key: "nope"'), BadFieldSet, "no field Thing.nope"),
         (
             HEAD.replace("inaccessible/v0.2", "novelty/v1.0").replace(
                 'v1.0", import', 'v1.0", for: SECURITY, import'

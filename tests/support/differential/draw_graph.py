@@ -306,7 +306,9 @@ class _Drawing:
             for member in self.model.local_members(abstract, index)
         }
         for member in [one for one in abstract.members if one not in known]:
-            index = min(abstract.present)
+            places = (*sorted(abstract.present), *self.everyone)
+            index = next(one for one in places if self.model.may_know(member, one))
+            abstract.present.add(index)
             self.model.know(member, index)
             if not abstract.union:
                 self._anchor(abstract, index)
