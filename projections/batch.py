@@ -25,6 +25,7 @@ from projections.projection import Projection
 
 Connection = psycopg.Connection[Any]
 
+NOT_KEPT = "(values are not kept)"
 MOVED, HELD = "LJ001", "LJ002"
 SYNC_EVENTS = 8
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
@@ -236,9 +237,18 @@ def _park(connection: Connection, build_id: int, key: str, error: Exception) -> 
 
 
 def described(error: BaseException) -> tuple[str, str]:
-    """An error in one line, and its traceback; neither with the NULs that PostgreSQL refuses."""
+    """An error in one line, and its traceback; neither with the NULs that PostgreSQL refuses.
+
+    Nor with the detail that PostgreSQL adds: it shows values of the row, which may be somebody's,
+    and what is described is kept.
+    """
     line = f"{type(error).__name__}: {error}"
     trace = "".join(traceback.format_exception(error))
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, psycopg.Error) and (detail := cause.diag.message_detail):
+            line, trace = line.replace(detail, NOT_KEPT), trace.replace(detail, NOT_KEPT)
+        cause = cause.__cause__ or cause.__context__
     return line.replace("\0", "\\0"), trace.replace("\0", "\\0")
 
 

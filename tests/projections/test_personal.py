@@ -138,3 +138,27 @@ async def test_what_is_parked_is_not_kept_in_plain_and_reacted_to_all_the_same(
         assert await runner.redrive(greeter.name) == 2
         await until(lambda: len(greeter.greeted) == 2)
     assert sorted(greeter.greeted) == ["Name of two", "erased"]
+
+
+class OneName(Projection):
+    """Breaks by a rule of the database, whose error shows the row."""
+
+    name, version, handles = "one_name", 1, (GuestArrived,)
+    tables = "CREATE TABLE one_name (name text CHECK (length(name) < 5))"
+
+    def apply(self, recorded: Any, cursor: Cursor) -> None:
+        cursor.execute("INSERT INTO one_name VALUES (%s)", (recorded.event.name,))
+
+
+async def test_why_something_is_parked_shows_no_values(house: EventStore) -> None:
+    position = await arrive(house, "one")
+    async with ProjectionRunner(house, [OneName()]) as runner:
+        assert await runner.wait_for(position, 10)
+    with psycopg.connect(house.conninfo) as connection:
+        [(error, trace)] = connection.execute(
+            "SELECT error, traceback FROM projections.parked_keys"
+        ).fetchall()
+    assert "one_name_name_check" in error
+    for text in (error, trace):
+        assert "(values are not kept)" in text
+    assert in_database(house.conninfo, ["Name of one"]) == {}
