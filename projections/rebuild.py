@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 import psycopg
@@ -118,8 +117,12 @@ async def rebuild(
         return await asyncio.shield(task)
     except asyncio.CancelledError:
         stop.set()
-        with suppress(RebuildStopped):
+        try:
             await task
+        except RebuildStopped:
+            pass
+        except Exception as error:
+            log.warning("projections.rebuild_failed_stopping", error=described(error)[0])
         raise
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection as Pipe
 from types import TracebackType
 from typing import Self
@@ -149,6 +151,10 @@ class Crew:
 
     def _elsewhere(self, part: Part) -> None:
         """Start a process, and stay with it until it ends."""
+        # It inherits this: Ctrl-C is for the process that rebuilds, which then stops its workers.
+        # (Starting the tracker would undo it, hence before.)
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         name = f"rebuild {part.build.name} part {part.part}"

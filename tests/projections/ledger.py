@@ -96,6 +96,12 @@ class BalancesByFold(Balances):
         )
 
 
+class Independent(BalancesByFold):
+    """Accounts have nothing to do with each other."""
+
+    parallel = True
+
+
 class Totals(Projection):
     """One row in all: it depends on every event, so a lost or doubled one shows."""
 

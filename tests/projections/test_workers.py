@@ -25,8 +25,8 @@ from projections.rebuild import Progress
 from projections.workers import WorkerFailed
 from tests.projections.ledger import (
     Balances,
-    BalancesByFold,
     Deposited,
+    Independent,
     Noted,
     Totals,
     append,
@@ -41,12 +41,6 @@ from tests.projections.test_testing import BalancesBySql
 from tests.projections.waiting import until
 
 ANN = Actor(kind="staff", id="ann")
-
-
-class Independent(BalancesByFold):
-    """Accounts have nothing to do with each other."""
-
-    parallel = True
 
 
 def operations_of(store: EventStore) -> Operations:
@@ -159,6 +153,29 @@ async def test_a_worker_that_is_killed_fails_the_rebuild_which_then_goes_on(
         await operations.rebuild("balances", by=ANN, workers=2, progress=kill)
     done = await operations.rebuild("balances", by=ANN, workers=2)
     assert done.build.number == 2
+    assert (await operations.verify("balances")).equal
+
+
+@pytest.mark.slow
+async def test_ctrl_c_stops_all_workers_and_the_rebuild_goes_on(
+    store: EventStore, database: str
+) -> None:
+    await deposits(store, accounts=10, times=300)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.projections.rebuilder", database, "workers"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"worker 1 is at work\n"
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: it reaches all of them
+    assert await process.communicate() == (b"stopped\n", b"")
+    operations = operations_of(store)
+    (_, building) = await operations.builds("balances")
+    assert building.state is State.BUILDING
+    done = await operations.rebuild("balances", by=ANN, workers=2)
+    assert (done.build.number, done.build.seen) == (2, done.build.position)
     assert (await operations.verify("balances")).equal
 
 
