@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 
 BUSY_EVENTS_PER_SECOND = 500.0
 """From here on, a log is busy."""
-PACE_TIMES_MIN = 4.0
+REST_TIMES = 2.0
+"""How long it rests, for as long as it worked."""
+PACE_TIMES_MIN = 2.0 * (1.0 + REST_TIMES)
 """A rebuild that is not so much faster than its log grows does not rest: it would not arrive."""
 
 
@@ -23,8 +25,8 @@ class Courtesy:
     looked_at: float = field(default_factory=time.monotonic)
 
     def rest_seconds(self, worked: float, replayed: int, head: int, now: float) -> float:
-        """As long as it worked for a batch of `replayed` positions, if the log is busy; else 0."""
+        """REST_TIMES what it worked for a batch of `replayed` positions, if the log is busy."""
         growth = (head - self.head) / max(now - self.looked_at, 1e-6)
         self.head, self.looked_at = head, now
         busy = growth >= BUSY_EVENTS_PER_SECOND
-        return worked if busy and replayed >= PACE_TIMES_MIN * growth * worked else 0.0
+        return REST_TIMES * worked if busy and replayed >= PACE_TIMES_MIN * growth * worked else 0.0
