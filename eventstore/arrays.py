@@ -25,12 +25,15 @@ def _array(element: int, count: int, items: Iterable[bytes]) -> bytes:
 
 
 def sized(element: int, values: Sequence[bytes]) -> bytes:
-    """An array of values of any length: of TEXT (UTF-8), JSON, BYTEA or UUID (16 bytes each)."""
-    parts: list[bytes] = []
-    for value in values:
-        parts.append(_LENGTH(len(value)))
-        parts.append(value)
+    """An array of values of any length: of TEXT (UTF-8), JSON or BYTEA."""
+    parts = [part for value in values for part in (_LENGTH(len(value)), value)]
     return _array(element, len(values), parts)
+
+
+def fixed(element: int, size: int, values: Sequence[bytes]) -> bytes:
+    """An array of values of one length: of UUID (16 bytes each), or hashes as BYTEA."""
+    length = _LENGTH(size)
+    return _array(element, len(values), (length, length.join(values)))
 
 
 def texts(values: Collection[str]) -> bytes:

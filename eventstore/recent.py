@@ -21,6 +21,8 @@ EVENTS_MAX = 4_000
 BYTES_MAX = 4 * 1_048_576
 """Of payloads and metadata. Twice as much is kept for a moment, then half is let go at once."""
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_Stored = tuple[Placed, int]
+"""What becomes a FeedEvent when somebody asks for it."""
 
 
 class Recent:
@@ -28,7 +30,7 @@ class Recent:
 
     def __init__(self, *, events_max: int = EVENTS_MAX, bytes_max: int = BYTES_MAX) -> None:
         self._events_max, self._bytes_max = events_max, bytes_max
-        self._kept: tuple[int, list[FeedEvent]] = (1, [])
+        self._kept: tuple[int, list[FeedEvent | _Stored]] = (1, [])
         self._sizes: list[int] = []
         self._bytes = 0
         self._decode_metadata = msgspec.json.Decoder(Metadata).decode
@@ -44,38 +46,13 @@ class Recent:
             first, events = placed[0].position, []
             self._sizes, self._bytes = [], 0
             self._kept = (first, events)
-        try:
-            self._append(placed, events, microseconds)
-        except msgspec.MsgspecError:  # applications of `eventsourcing` have no metadata of ours
-            self._sizes, self._bytes = [], 0
-            self._kept = (placed[-1].position + 1, [])
-            return
-        if len(events) > 2 * self._events_max or self._bytes > 2 * self._bytes_max:
-            self._trim()
-
-    def _append(self, placed: Sequence[Placed], events: list[FeedEvent], microseconds: int) -> None:
-        recorded_at = _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
-        last, metadata = b"", None
         for item in placed:
-            row = item.row
-            if metadata is None or row.metadata != last:  # the events of one append share it
-                last, metadata = row.metadata, self._decode_metadata(row.metadata)
-            size = len(row.payload) + len(row.metadata)
+            size = len(item.row.payload) + len(item.row.metadata)
             self._sizes.append(size)
             self._bytes += size
-            events.append(
-                FeedEvent(
-                    item.position,
-                    UUID(bytes=row.id),
-                    item.stream,
-                    item.version,
-                    row.type.decode(),
-                    row.type_version,
-                    row.payload,
-                    metadata,
-                    recorded_at,
-                )
-            )
+            events.append((item, microseconds))
+        if len(events) > 2 * self._events_max or self._bytes > 2 * self._bytes_max:
+            self._trim()
 
     def read(
         self, after: int, up_to: int, *, types: Collection[str] | None, limit: int
@@ -87,10 +64,33 @@ class Recent:
         start, end = after + 1 - first, up_to + 1 - first
         if start < 0 or end > len(events):
             return None
-        found = events[start:end]
-        if types is not None:
-            found = [event for event in found if event.type in types]
-        return found[:limit]
+        found: list[FeedEvent] = []
+        try:
+            for number in range(start, end):
+                event = events[number]
+                if isinstance(event, tuple):
+                    event = events[number] = self._feed_event(*event)
+                if types is None or event.type in types:
+                    found.append(event)
+                    if len(found) == limit:
+                        break
+        except msgspec.MsgspecError:  # applications of `eventsourcing` have no metadata of ours
+            return None
+        return found
+
+    def _feed_event(self, item: Placed, microseconds: int) -> FeedEvent:
+        row = item.row
+        return FeedEvent(
+            item.position,
+            UUID(bytes=row.id),
+            item.stream,
+            item.version,
+            row.type.decode(),
+            row.type_version,
+            row.payload,
+            self._decode_metadata(row.metadata),
+            _POSTGRES_EPOCH + timedelta(microseconds=microseconds),
+        )
 
     def _trim(self) -> None:
         """Let the older ones go. Readers go on with the list that they have."""

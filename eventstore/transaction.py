@@ -23,7 +23,7 @@ import psycopg
 from psycopg.pq.abc import PGresult
 
 from eventstore.append import Appended, Effect, Unless
-from eventstore.arrays import BYTEA, JSON, TEXT, UUID, int4s, int8s, sized, texts
+from eventstore.arrays import BYTEA, JSON, TEXT, UUID, fixed, int4s, int8s, sized, texts
 from eventstore.decide import (
     Known,
     Placed,
@@ -304,10 +304,10 @@ def store(plan: Plan, after: int, time: int, assumed: Mapping[str, int] | None) 
         int8s([last for _, _, last in heads.values()]),
         int8s([item.version for item in placed]),
         int4s([row.type_version for row in rows]),
-        sized(UUID, [row.id for row in rows]),
+        fixed(UUID, 16, [row.id for row in rows]),
         sized(TEXT, [row.stream for row in rows]),
         sized(TEXT, [row.type for row in rows]),
-        sized(BYTEA, [leaf(item.row, item.position, item.version, stamp) for item in placed]),
+        fixed(BYTEA, 32, [leaf(p.row, p.position, p.version, stamp) for p in placed]),
         sized(TEXT, [row.tags for row in rows]),
         sized(JSON, [row.metadata for row in rows]),
         sized(JSON, [row.payload for row in rows]),
