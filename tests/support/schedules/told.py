@@ -189,6 +189,7 @@ def _refused_rightly(caller: Caller) -> Iterable[str]:
 def _recent(recent: Recent, log: Sequence[Row]) -> Iterable[str]:
     """What a writer keeps in memory for feeds is what the log holds there."""
     first, kept = recent._kept
-    found = [(event.position, event.stream, event.version, event.id) for event in kept]
+    events = recent.read(first - 1, first - 1 + len(kept), types=None, limit=len(kept)) or []
+    found = [(event.position, event.stream, event.version, event.id) for event in events]
     if found != [(*row[:3], row[4]) for row in log[first - 1 : first - 1 + len(kept)]]:
         yield f"the events kept in memory from {first} on are others"
