@@ -98,6 +98,15 @@ class AuditSettings(Group):
     trusted_keys: tuple[str, ...] = ()
 
 
+class LogSettings(Group):
+    """Every service's log: how long a request's idempotency key is answered as before, and how many
+    events of a stream lie between two snapshots.
+    """
+
+    idempotency_days: Annotated[float, Field(ge=1)] = 90.0
+    snapshot_events: Annotated[int, Field(ge=10)] = 200
+
+
 class Settings(BaseSettings):
     """Everything that may be set.
 
@@ -124,6 +133,7 @@ class Settings(BaseSettings):
     payments: PaymentSettings = PaymentSettings()
     mail: MailSettings = MailSettings()
     audit: AuditSettings = AuditSettings()
+    log: LogSettings = LogSettings()
 
     @field_validator("database_urls", "service_urls")
     @classmethod

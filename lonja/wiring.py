@@ -16,7 +16,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, cast
 
-from eventstore import EventTypes, Feed, HttpFeed
+from eventstore import EventTypes, Feed, HttpFeed, Limits
 from lonja.errors import BadSettings, SupergraphBroken
 from lonja.keys import SECRET_BYTES, address_key, internal_secret, keys_dir, master_keyring
 from lonja.sealing import LogSealer, LogTrust
@@ -61,6 +61,7 @@ def build_service(
         keyring=master_keyring(settings),
         trust=LogTrust(settings, name),
         audits=audits,
+        limits=Limits(**settings.log.plain()),
     )
     try:
         return cast(AnyService, module.build(context))

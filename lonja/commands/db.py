@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import psycopg
 
+from eventstore.layout import Layout
+from eventstore.snapshots import drop_all
+from lonja.commands.log.logs import SERVICE
 from lonja.databases import own_server, running_server
 from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
@@ -54,6 +58,44 @@ def migrate(data_dir: Path | None, as_json: bool) -> None:
 def status(data_dir: Path | None, as_json: bool) -> None:
     """Each service's database: how many events it holds, how large it is."""
     _show(running_server(load(data_dir=data_dir), SERVICES), as_json)
+
+
+@db.command()
+@SERVICE
+@click.option("--drop", is_flag=True, help="Delete them. They are made again as streams are used.")
+@DATA_DIR
+@AS_JSON
+def snapshots(services: Sequence[str], drop: bool, data_dir: Path | None, as_json: bool) -> None:
+    """What is kept of long streams, so that they need not be folded from their start."""
+    conninfos = running_server(load(data_dir=data_dir), services or SERVICES)
+    rows = []
+    for service, conninfo in conninfos.items():
+        with psycopg.connect(conninfo) as connection:
+            rows += (found := _snapshots(connection, service))
+            if drop and found:
+                for effect in drop_all(Layout(service, "eventstore")):
+                    connection.execute(effect.sql.encode())
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows, right=("snapshots", "bytes"))
+        if drop and rows:
+            click.echo("deleted")
+
+
+def _snapshots(connection: psycopg.Connection[Any], service: str) -> list[dict[str, Any]]:
+    """By class of states; nothing where the tables were not made yet."""
+    found = connection.execute("SELECT to_regclass('eventstore.state_snapshots')").fetchone()
+    if found == (None,):
+        return []
+    rows = connection.execute(
+        "SELECT class, count(*), sum(octet_length(state)), max(written_at)"
+        " FROM eventstore.state_snapshots GROUP BY class ORDER BY class"
+    ).fetchall()
+    return [
+        {"service": service, "state": name, "snapshots": count, "bytes": size, "newest": newest}
+        for name, count, size, newest in rows
+    ]
 
 
 async def _migrate(settings: Settings, conninfos: dict[str, str]) -> None:

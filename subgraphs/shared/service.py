@@ -15,7 +15,16 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
 
-from eventstore import Event, EventStore, EventStoreError, EventTypes, Feed, Keyring, LocalFeed
+from eventstore import (
+    Event,
+    EventStore,
+    EventStoreError,
+    EventTypes,
+    Feed,
+    Keyring,
+    Limits,
+    LocalFeed,
+)
 from eventstore.audit.as_of import History
 from projections import (
     OPERATOR_EVENTS,
@@ -73,6 +82,7 @@ class ServiceContext:
     what seals the log beside the service; None leaves it unsealed. `keyring` wraps the keys of the
     persons whom the log tells of. `trust` says whose seals are believed when the log is verified;
     `audits` are, for the journal alone, what it asks the owners of logs, filled as feeds are.
+    `limits` are the log's.
     """
 
     name: str
@@ -86,11 +96,14 @@ class ServiceContext:
     keyring: Keyring | None = None
     trust: Trust | None = None
     audits: Mapping[str, LogAudit] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
 
     def event_store(self, events: Sequence[type[Event]]) -> EventStore:
         """The log of the service, with these types of events and those every service has."""
         types = EventTypes([*events, *SERVICE_EVENTS])
-        return EventStore(self.conninfo, types, name=self.name, keyring=self.keyring)
+        return EventStore(
+            self.conninfo, types, name=self.name, keyring=self.keyring, limits=self.limits
+        )
 
 
 class Service(Generic[R]):
