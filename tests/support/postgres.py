@@ -114,13 +114,27 @@ class TestServer:
             time.sleep(0.01)
 
     def kill_session(self, conninfo: str, application: str) -> None:
-        """Kill -9 the process behind a connection: the server ends all others and recovers."""
-        with psycopg.connect(conninfo, autocommit=True) as connection:
-            rows = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application]
-            ).fetchall()
-        for (pid,) in rows:
+        """Kill -9 the process behind a connection: the server ends all others and recovers. One
+        that recovers from the last time is waited for.
+        """
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not (sessions := self._sessions(conninfo, application)):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"no session of {application}")
+            time.sleep(0.01)
+        for pid in sessions:
             os.kill(pid, signal.SIGKILL)
+
+    def _sessions(self, conninfo: str, application: str) -> list[int]:
+        """Processes behind a connection; none while the server recovers."""
+        try:
+            with psycopg.connect(conninfo, autocommit=True) as connection:
+                rows = connection.execute(
+                    "SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application]
+                ).fetchall()
+        except psycopg.OperationalError:
+            return []
+        return [pid for (pid,) in rows]
 
     def remove(self) -> None:
         self.crash()
