@@ -184,8 +184,10 @@ async def test_batches_on_their_way_while_somebody_else_appends(
 
 
 def waiting(connection: psycopg.Connection[Any]) -> int:
-    """How many wait for an advisory lock."""
-    sql = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    row = connection.execute(sql).fetchone()
+    """How many wait for an advisory lock of this database."""
+    row = connection.execute(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database "
+        "WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"
+    ).fetchone()
     assert row is not None
     return int(row[0])
