@@ -143,7 +143,11 @@ async def test_killing_a_service_leaves_the_rest_and_restarting_it_goes_on(
         assert (await finished(shop, first))["status"] == "COMPLETED"
         whole = await shown(
             lambda: shop.ask(PAGE, who.token, id=first),
-            lambda page: page is not None and page["paymentStatus"] == "PAID",
+            lambda page: (
+                page is not None
+                and page["paymentStatus"] == "PAID"
+                and page["shipments"] == [{"state": "SHIPPED"}]
+            ),
         )
         assert whole["customer"]["email"] == "remote@lonja.example"
         assert whole["lines"][0]["variant"]["product"]["title"] == "Title of LAMP"
