@@ -26,9 +26,10 @@ BEFORE = 6
 ANSWER_SECONDS_MAX = 20.0
 SETTLE_SECONDS_MAX = 60.0
 
-ORDERS = """{ orders(first: 100) { edges { node {
-  id status total { amount } payments { captured { amount } }
-  notifications { template state } } } } }"""
+ORDERS = """query($after: String) { orders(first: 100, after: $after) {
+  pageInfo { hasNextPage endCursor }
+  edges { node { id status total { amount } payments { captured { amount } }
+    notifications { template state } } } } }"""
 CATALOGUE = "{ products(first: 1) { edges { node { title } } } }"
 BOOKS = """{ paymentReconciliation { mismatches }
   stockSummary { received sold onHand reserved allocated unbalanced guardMismatches } }"""
@@ -178,8 +179,7 @@ async def _settled(shop: WholeShop) -> dict[str, Any]:
     """All orders by id, once each is final and its customer was told."""
     async with asyncio.timeout(SETTLE_SECONDS_MAX):
         while True:
-            page = await shop.ask(ORDERS, shop.staff)
-            orders = {edge["node"]["id"]: edge["node"] for edge in page["edges"]}
+            orders = await _all_orders(shop)
             if all(
                 order["status"] in FINAL
                 and order["notifications"]
@@ -188,3 +188,15 @@ async def _settled(shop: WholeShop) -> dict[str, Any]:
             ):
                 return orders
             await asyncio.sleep(0.05)
+
+
+async def _all_orders(shop: WholeShop) -> dict[str, Any]:
+    """By id, however many there are."""
+    orders: dict[str, Any] = {}
+    after = None
+    while True:
+        page = await shop.ask(ORDERS, shop.staff, after=after)
+        orders |= {edge["node"]["id"]: edge["node"] for edge in page["edges"]}
+        if not page["pageInfo"]["hasNextPage"]:
+            return orders
+        after = page["pageInfo"]["endCursor"]
