@@ -202,25 +202,39 @@ def verified(store: EventStore) -> Result:
     return Result("verify", report.events / took, cpu_us=cpu / report.events * 1e6)
 
 
-async def work(conninfo: str, seconds: float) -> None:
-    """One of several processes: prints how many events it appended."""
+async def work(conninfo: str, callers: int, seconds: float) -> None:
+    """One of several processes: says that it is ready, waits for its turn, prints how many events
+    it appended a second, and the 99th percentile.
+    """
     async with EventStore(conninfo, EventTypes([OrderPlaced]), name="benchmark") as store:
-        result = await appends(store, CALLERS // PROCESSES, seconds, "")
-        print(round(result.per_second * seconds))
+        await appends(store, callers, 0.1, "")
+        print(flush=True)
+        sys.stdin.readline()
+        result = await appends(store, callers, seconds, "")
+        print(result.per_second, result.p99_ms)
 
 
-async def processes(conninfo: str, seconds: float) -> Result:
+async def processes(conninfo: str, callers: int, seconds: float) -> Result:
+    """Several at once, each with as many callers."""
     running = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.append", "--work", conninfo),
-            *("--seconds", str(seconds)),
+            *("--callers", str(callers), "--seconds", str(seconds)),
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )
         for _ in range(PROCESSES)
     ]
-    outputs = await asyncio.gather(*(process.communicate() for process in running))
-    total = sum(int(out) for out, _ in outputs)
-    return Result(f"eventstore, {PROCESSES} processes, {CALLERS} coroutines", total / seconds)
+    for process in running:
+        assert process.stdout is not None
+        await process.stdout.readline()
+    outputs = await asyncio.gather(*(process.communicate(b"\n") for process in running))
+    figures = [tuple(float(word) for word in out.split()) for out, _ in outputs]
+    return Result(
+        f"eventstore, {PROCESSES} processes of {callers} coroutines",
+        sum(per_second for per_second, _ in figures),
+        p99_ms=max(p99 for _, p99 in figures),
+    )
 
 
 async def measure(create: Callable[[str], str], seconds: float) -> list[Result]:
@@ -239,7 +253,8 @@ async def measure(create: Callable[[str], str], seconds: float) -> list[Result]:
             results.append(await appends(store, callers, seconds, what))
         results.append(await asyncio.to_thread(reads, store))
         results.append(await asyncio.to_thread(verified, store))
-        results.append(await processes(store.conninfo, seconds))
+        results.append(await processes(store.conninfo, CALLERS // PROCESSES, seconds))
+        results.append(await processes(store.conninfo, CALLERS, seconds))
     async with EventStore(create("ours_threads"), types, name="benchmark") as store:
         recorder = LogApplicationRecorder(store, str)
         for callers in (1, CALLERS):
@@ -275,9 +290,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--work", help=argparse.SUPPRESS)
+    parser.add_argument("--callers", type=int, help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
     if options.work:
-        asyncio.run(work(options.work, options.seconds))
+        asyncio.run(work(options.work, options.callers, options.seconds))
         return
     with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
         Path(folder).chmod(0o755)

@@ -188,13 +188,15 @@ class Committer:
 
     def _take(self) -> list[Ticket]:
         """The next batch: what waits, up to the limits, and up to a half of those who append if
-        both are worth it. Who gave up waiting is left out.
+        both are worth it: the server writes one then while callers are busy with the other. Where
+        other processes append too, the server is busy with theirs. Who gave up waiting is left out.
         """
         sent = sum(len(flight.tickets) for flight in self._flights)
         half = max(self._ahead_appends_min, (len(self._queue) + sent + 1) // 2)
+        most = half if self._writer.alone else QUEUE_APPENDS_MAX
         tickets: list[Ticket] = []
         events = size = 0
-        while self._queue and len(tickets) < half:
+        while self._queue and len(tickets) < most:
             request = self._queue[0].request
             events, size = events + request.events, size + request.size
             if tickets and (events > BATCH_EVENTS_MAX or size > BATCH_BYTES_MAX):
@@ -220,8 +222,8 @@ class Committer:
             self._land()
 
     def _land(self) -> None:
-        """Take the answer to the batch that was sent first. If it was not stored, the others were
-        probably not either: look, then write them one after the other.
+        """Take the answer to the batch that was sent first. If it was not stored, take those to the
+        others too, then write it, with care.
         """
         refused: list[Flight] = []
         for flight in [flight for flight in self._flights if flight.sent]:
@@ -236,14 +238,14 @@ class Committer:
 
     def _stored(self, batch: Batch) -> bool:
         """Whether a batch that was sent is known to be stored."""
-        if self._wire is None or self._lost():
-            return False
         try:
-            return self._writer.agreed(batch, self._wire.receive()[0])
+            if self._wire is not None and not self._lost():
+                return self._writer.agreed(batch, self._wire.receive()[0])
         except psycopg.Error:
-            if self._lost():
-                return False  # nobody knows: its marker says so
-            return self._writer.agreed(batch, None)
+            if not self._lost():
+                return self._writer.agreed(batch, None)
+        self._writer.lost(batch)
+        return False
 
     def _lost(self) -> bool:
         return self._wire is None or self._wire.connection.closed
@@ -253,14 +255,16 @@ class Committer:
         self._flights.remove(flight)
         batch = flight.batch
         self.batches += 1
-        self._recent.add(batch.placed, batch.stored_at)
+        self._recent.add(batch.placed, batch.base, batch.stored_at)
         self._head.advance(batch.position)
         deliver(zip(flight.tickets, batch.answers, strict=True))
         self._committed()
 
     def _give_up(self, error: Exception) -> None:
-        """A mistake of ours fails what is on its way: nobody is left waiting, and we go on."""
+        """A mistake of ours fails what is on its way, or would be next: we go on."""
         self._disconnect()
+        if not self._flights and self._queue:
+            self._flights.append(Flight([self._queue.popleft()], Batch(())))
         failure = StoreUnavailable(self._layout.name, repr(error), unknown=True)
         failure.__cause__ = error
         while self._flights:
@@ -275,11 +279,14 @@ class Committer:
         """Write a batch with care; if it cannot be written as one, each append by itself."""
         tickets, batch = flight.tickets, flight.batch
         effects = any(request.effects for request in batch.requests)
+        failure: EventStoreError
         for apart in (False, True) if effects else (False,):
             try:
                 self._write(batch, apart=apart, since=tickets[0].since)
             except psycopg.Error as error:
-                failure: EventStoreError = refusal(error, of_effect=effects)
+                failure = refusal(error, of_effect=effects)
+                if batch.lost:  # what was lost may still come to be
+                    failure = StoreUnavailable(self._layout.name, str(failure), unknown=True)
             except StoreUnavailable as error:
                 self._flights.remove(flight)
                 deliver((ticket, error) for ticket in tickets)
@@ -291,7 +298,13 @@ class Committer:
         if len(tickets) == 1:
             deliver([(tickets[0], failure)])
             return
-        singles = [Flight([ticket], Batch([ticket.request])) for ticket in tickets]
+        singles = [
+            Flight(
+                [ticket],
+                Batch([ticket.request], [attempt.only(n) for attempt in batch.lost]),
+            )
+            for n, ticket in enumerate(tickets)
+        ]
         self._flights.extendleft(reversed(singles))
         for single in singles:
             self._commit(single)
@@ -310,7 +323,7 @@ class Committer:
                 self._wire = None
                 if time.monotonic() - since > self._unavailable_seconds or self._stopping:
                     raise StoreUnavailable(
-                        self._layout.name, str(error).strip(), unknown=batch.marker is not None
+                        self._layout.name, str(error).strip(), unknown=bool(batch.lost)
                     ) from error
                 time.sleep(self._retry_seconds)
             else:

@@ -13,11 +13,11 @@ from psycopg.types.string import ByteaBinaryLoader
 
 from eventstore.errors import EventStoreError, InvalidAppend, WrongStore
 
-LAYOUT = 4
+LAYOUT = 5
 """Counts the shapes of the tables. `sql/layout.sql` makes the first one, `sql/layout_N.sql` the Nth
 of the one before.
 """
-STORE_PARAMETERS = 22
+STORE_PARAMETERS = 23
 """Of the function that stores a batch."""
 PARTITION_EVENTS = 1_000_000
 """Positions in one partition of the events."""
@@ -145,21 +145,20 @@ class Statements:
     def appending(self) -> dict[bytes, str]:
         """What the committer prepares, with parameters in PostgreSQL's own way.
 
-        `lock` takes the turn to append, and says where the log stands and what time it is, which
-        never goes back. Statements after it see all that was committed before.
+        `lock` takes the turn to append, and says where the log stands. Statements after it see all
+        that was committed before.
         """
         schema = self.schema
         return {
             b"begin": "BEGIN",
             b"commit": "COMMIT",
-            b"lock": "SELECT position, greatest(recorded_at, clock_timestamp()) "
-            f"FROM {schema}.log FOR UPDATE",
+            b"lock": f"SELECT position FROM {schema}.log FOR UPDATE",
             b"heads": f"SELECT stream, version FROM {schema}.streams WHERE stream = ANY($1)",
             b"known": self.known.replace("%s", "$1"),
             b"matching": f"SELECT coalesce(max(position), 0) FROM ({self._near} UNION ALL "
             f"{self._far}) matching WHERE $3::text[] = '{{}}' OR type = ANY($3)",
-            b"at": f"SELECT id FROM {schema}.events WHERE position = $1",
-            b"store": f"SELECT {schema}.store("
+            b"found": f"SELECT id, position, recorded_at FROM {schema}.events WHERE id = ANY($1)",
+            b"store": f"SELECT log_after, new_time FROM {schema}.store("
             + ", ".join(f"${number}" for number in range(1, STORE_PARAMETERS + 1))
             + ")",
         }

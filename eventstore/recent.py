@@ -21,7 +21,7 @@ EVENTS_MAX = 4_000
 BYTES_MAX = 4 * 1_048_576
 """Of payloads and metadata. Twice as much is kept for a moment, then half is let go at once."""
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-_Stored = tuple[Placed, int]
+_Stored = tuple[Placed, int, int]
 """What becomes a FeedEvent when somebody asks for it."""
 
 
@@ -35,22 +35,23 @@ class Recent:
         self._bytes = 0
         self._decode_metadata = msgspec.json.Decoder(Metadata).decode
 
-    def add(self, placed: Sequence[Placed], microseconds: int) -> None:
-        """Keep what was just stored, at that time since PostgreSQL's epoch. Before the head is
-        known to have moved.
+    def add(self, placed: Sequence[Placed], base: int, microseconds: int) -> None:
+        """Keep what was just stored, at that time since PostgreSQL's epoch; positions count from
+        `base`. Before the head is known to have moved.
         """
         if not placed:
             return
         first, events = self._kept
-        if placed[0].position != first + len(events):  # somebody else appended in between
-            first, events = placed[0].position, []
+        start = base + placed[0].position
+        if start != first + len(events):  # somebody else appended in between
+            first, events = start, []
             self._sizes, self._bytes = [], 0
             self._kept = (first, events)
         for item in placed:
             size = len(item.row.payload) + len(item.row.metadata)
             self._sizes.append(size)
             self._bytes += size
-            events.append((item, microseconds))
+            events.append((item, base, microseconds))
         if len(events) > 2 * self._events_max or self._bytes > 2 * self._bytes_max:
             self._trim()
 
@@ -78,11 +79,11 @@ class Recent:
             return None
         return found
 
-    def _feed_event(self, item: Placed, microseconds: int) -> FeedEvent:
+    def _feed_event(self, item: Placed, base: int, microseconds: int) -> FeedEvent:
         row = item.row
         return FeedEvent(
-            item.position,
-            UUID(bytes=row.id),
+            base + item.position,
+            UUID(bytes=row.id.bytes),
             item.stream,
             item.version,
             row.type.decode(),

@@ -1,9 +1,10 @@
-"""One event as the log keeps it, and the hash of it.
+"""One event as the log keeps it, and what the hash of it is over.
 
 The record is a JSON object whose members are id, metadata, payload, position, recorded_at, stream,
 tags, type, type_version, version, in this order and without spaces: the canonical JSON (RFC 8785)
 of the event, payload and metadata being canonical already. It is also the line an export writes.
-The leaf is SHA-256 over a zero byte and the record, as RFC 6962 § 2.1 hashes the leaves of trees.
+The leaf is SHA-256 over a zero byte and the record, as RFC 6962 § 2.1 hashes the leaves of trees:
+the database computes it (sql/layout_5.sql), who foresees all of the record, and who verifies.
 """
 
 from __future__ import annotations
@@ -32,18 +33,16 @@ class Id(Protocol):
 class Row(msgspec.Struct, frozen=True, gc=False):
     """An event ready to be stored, all but its position, version and time being known.
 
-    `head`, `middle`, `tail` are the leaf's bytes before the position, before the version, and after
-    the time: see `leaf`.
+    `middle` are the bytes of its record between the time and the version.
     """
 
     stream: bytes
-    id: bytes
+    id: Id
     type: bytes
     type_version: int
     tags: bytes
     metadata: bytes
     payload: bytes
-    head: bytes
     middle: bytes
     tagged: frozenset[str] = frozenset()
 
@@ -58,39 +57,69 @@ def make_row(
     payload: bytes,
 ) -> Row:
     """The row of an event. `metadata` and `payload` are JSON texts, kept as they are."""
-    head = b'\x00{"id":"%b","metadata":%b,"payload":%b,"position":' % (
-        str(id_).encode(),
-        metadata,
-        payload,
-    )
-    middle = b'","stream":%b,"tags":%b,"type":%b,"type_version":%d,"version":' % (
-        string(stream),
-        _canonical(tags) if tags else b"[]",
-        string(type_),
-        type_version,
-    )
     return Row(
         stream.encode(),
-        id_.bytes,
+        id_,
         type_.encode(),
         type_version,
         _array_literal(tags),
         metadata,
         payload,
-        head,
-        middle,
+        _middle(stream, tags, type_, type_version),
         frozenset(tags),
     )
 
 
-def record(row: Row, position: int, version: int, recorded_at: bytes) -> bytes:
-    """The record after a zero byte: what the leaf hashes. `recorded_at` as `timestamp` gives it."""
-    return b'%b%d,"recorded_at":"%b%b%d}' % (row.head, position, recorded_at, row.middle, version)
+def record(
+    position: int,
+    stream: str,
+    version: int,
+    id_: Id,
+    type_: str,
+    type_version: int,
+    payload: bytes,
+    metadata: bytes,
+    recorded_at: datetime,
+    tags: Sequence[str],
+) -> bytes:
+    """The record of an event, from its columns in the order of eventstore.read.COLUMNS."""
+    middle = _middle(stream, tags, type_, type_version)
+    return _record(id_, metadata, payload, position, timestamp(recorded_at), middle, version)
 
 
-def leaf(row: Row, position: int, version: int, recorded_at: bytes) -> bytes:
-    """The 32 bytes that stand for the event in every proof."""
-    return sha256(record(row, position, version, recorded_at)).digest()
+def foreseen_leaf(row: Row, position: int, version: int, recorded_at: bytes) -> bytes:
+    """The leaf of an event that is not stored yet. `recorded_at` as `timestamp` gives it."""
+    line = _record(row.id, row.metadata, row.payload, position, recorded_at, row.middle, version)
+    return sha256(b"\x00" + line).digest()
+
+
+def _record(
+    id_: Id,
+    metadata: bytes,
+    payload: bytes,
+    position: int,
+    recorded_at: bytes,
+    middle: bytes,
+    version: int,
+) -> bytes:
+    return b'{"id":"%b","metadata":%b,"payload":%b,"position":%d,"recorded_at":"%b%b%d}' % (
+        str(id_).encode(),
+        metadata,
+        payload,
+        position,
+        recorded_at,
+        middle,
+        version,
+    )
+
+
+def _middle(stream: str, tags: Sequence[str], type_: str, type_version: int) -> bytes:
+    return b'","stream":%b,"tags":%b,"type":%b,"type_version":%d,"version":' % (
+        string(stream),
+        _canonical(tags) if tags else b"[]",
+        string(type_),
+        type_version,
+    )
 
 
 def timestamp(time: datetime) -> bytes:

@@ -3,12 +3,14 @@
 Every append takes the lock of the log's row first, so no two decide at once, positions have no
 gaps, and a reader who sees one sees all before it. What to store is decided (eventstore/decide.py)
 
-- on an assumption, where nobody else appends: that the log stands where we left it and the streams
-  where their writers expect them. One call takes the lock, looks if it is so, stores and commits,
-  or does nothing. It may be sent before the one sent before it is answered: that one's success is
-  part of the assumption;
+- on an assumption, if all writers say where their streams stand: one call takes the lock, looks if
+  it is so, stores and commits, or does nothing;
 - with care otherwise: the first round trip takes the lock and reads where the log and the streams
   of the batch stand and which idempotency keys are known, the second one stores and commits.
+
+Either way positions and times are the database's, given under the lock: whoever decides on an
+assumption counts positions from where the log will stand then. It hashes the events, too, unless
+they come with hashes for the position and time that it gives: who appends alone foresees these.
 """
 
 from __future__ import annotations
@@ -37,13 +39,13 @@ from eventstore.decide import (
 )
 from eventstore.errors import AppendFailed, EffectFailed, EffectRefused, EventStoreError
 from eventstore.layout import Layout
-from eventstore.record import leaf, timestamp
+from eventstore.record import foreseen_leaf, timestamp
 from eventstore.wire import Call, Wire, column, integer
 
 Answer = Appended | EventStoreError
 
-_LOCK_TIMEOUT_AHEAD = "50ms"
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_LOCK_TIMEOUT_AHEAD = "50ms"
 _BEGIN: Call = (b"begin", ())
 _LOCK: Call = (b"lock", ())
 _COMMIT: Call = (b"commit", ())
@@ -52,145 +54,202 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
-    """The last event of a batch, by which it is found again when nobody knows if it was stored."""
+class Attempt:
+    """One time that a batch was decided, and what it is if that was stored: found, when nobody
+    knows, by the last event that it gave a place.
 
-    position: int
-    id: bytes
+    Positions count from 0, or from where the log stood, if that was known: `after`.
+    """
+
+    answers: Sequence[Answer]
+    placed: Sequence[Placed]
+    after: int = 0
+
+    @property
+    def marker(self) -> Placed | None:
+        return self.placed[-1] if self.placed else None
+
+    def only(self, number: int) -> Attempt:
+        """The same, told to one of its callers."""
+        return Attempt(self.answers[number : number + 1], self.placed, self.after)
 
 
 @dataclass(slots=True)
 class Batch:
     """Requests, and their answers once decided: true only if the transaction is committed.
 
-    With `marker` set, an earlier try was cut off while it committed: the next one looks first.
+    What was decided in `lost` was cut off while it committed: the next time looks for it first.
     """
 
     requests: Sequence[Request]
+    lost: Sequence[Attempt] = ()
+    attempt: Attempt | None = None
+    """What is on its way, on an assumption."""
     answers: Sequence[Answer] = ()
-    marker: Marker | None = None
-    after: int = 0
     position: int = 0
+    """Where the log stood when all was said."""
     placed: Sequence[Placed] = ()
-    """What was stored, if it was this try that stored it; `after` and `position` are where the log
-    stood before and then, `stored_at` is when, in microseconds since PostgreSQL's epoch."""
+    base: int = 0
     stored_at: int = 0
+    """What was stored; its positions count from `base`; when, in microseconds since 2000."""
+
+    def settle(self, attempt: Attempt, base: int, stored_at: int) -> None:
+        """An attempt was stored: its positions counted from `base`."""
+        self.answers = attempt.answers
+        if base:
+            self.answers = [moved(answer, base) for answer in attempt.answers]
+        self.placed, self.base, self.stored_at = attempt.placed, base, stored_at
+        self.position = base + (attempt.placed[-1].position if attempt.placed else attempt.after)
+
+
+def moved(answer: Answer, base: int) -> Answer:
+    """An answer whose position counted from `base`."""
+    if not isinstance(answer, Appended):
+        return answer
+    return Appended(base + answer.position, answer.versions, answer.replayed, answer.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """The leaves of events to be stored after a position, at a time in microseconds since 2000."""
+
+    after: int
+    time: int
+    leaves: Sequence[bytes]
 
 
 @dataclass(slots=True)
 class Writer:
     """Writes batches over a connection.
 
-    `covered` is the last position that has a partition; `position` and `recorded_at` are where we
-    leave the log if all is stored that was sent, None before we know; `alone` says that nobody else
-    went on from there.
+    `position` is where the log stood when last seen, None before; `alone` says that it was we who
+    had brought it there. `covered` is the last position that has a partition, `sent` the number of
+    events that are on their way.
     """
 
     layout: Layout
-    covered: int = 0
     position: int | None = None
-    recorded_at: int = 0
     alone: bool = True
+    covered: int = 0
+    sent: int = 0
+    _given: int = 0
+    """The last time that we gave to events, in microseconds since 2000."""
     _clock: tuple[int, float] = (0, 0.0)
+    """The last time that the database gave, and when we learnt it."""
     _retry_partitions_at: int = field(default=0)
 
     def assume(self, batch: Batch) -> Call | None:
-        """Decide on an assumption, and set the batch's answers: the call that stores the batch if
-        it is right. None if nothing can be assumed.
+        """Decide on an assumption, as the batch's `attempt`: the call that stores it if that is
+        right. None if nothing can be assumed.
         """
-        if self.position is None or not self.alone or batch.marker is not None:
+        if self.position is None or batch.lost:
             return None
         if (assumed := assumed_heads(batch.requests)) is None:
             return None
-        plan = Plan(self.position, {s: v for s, v in assumed.items() if v >= 0}, {})
-        batch.answers = decide(batch.requests, plan)
-        if plan.empty or self._needs_partition(plan.position):
+        plan = Plan(0, {s: v for s, v in assumed.items() if v >= 0}, {})
+        answers = decide(batch.requests, plan)
+        events = len(plan.placed)
+        if plan.empty or self._needs_partition(self.position + self.sent + events):
             return None
-        time = max(self.recorded_at, self._now())
-        call = store(plan, self.position, time, assumed)
-        batch.after, batch.position, batch.placed = self.position, plan.position, plan.placed
-        batch.stored_at = self.recorded_at = time
-        if plan.placed:
-            batch.marker = Marker(plan.position, plan.placed[-1].row.id)
-        self.position = plan.position
-        return call
+        batch.attempt = Attempt(answers, plan.placed)
+        foreseen = self._foreseen(plan) if self.alone else None
+        self.sent += events
+        return store(plan, 0, assumed, foreseen)
 
     def agreed(self, batch: Batch, result: PGresult | None) -> bool:
-        """Whether the batch was stored, by the result of the call that `assume` gave; None if it
-        failed in a way that was not the connection's.
+        """Whether what `assume` gave was stored, by its result; None if it failed, though the
+        connection did not.
         """
-        assert self.position is not None
-        clock = result.get_value(0, 0) if result is not None else None
-        batch.marker = None
-        if clock is None:
-            batch.placed = ()
-            self.position = min(self.position, batch.after)
+        attempt = self._landed(batch)
+        after = result.get_value(0, 0) if result is not None else None
+        if result is None or after is None:
             return False
-        self.position = max(self.position, batch.position)
-        self._clock = (integer(clock), monotonic())
+        base = integer(after)
+        batch.settle(attempt, base, integer(result.get_value(0, 1)))
+        self.alone = base == self.position
+        self._left(batch)
         return True
 
-    def _left(self, position: int, recorded_at: int, clock: int) -> None:
-        """Remember where we left the log, and what time it is."""
-        self.position, self.recorded_at = position, recorded_at
-        self._clock = (clock, monotonic())
+    def _left(self, batch: Batch) -> None:
+        """Remember where a batch has left the log, and what time it was."""
+        self.position = batch.position
+        self._clock = batch.stored_at, monotonic()
 
-    def _now(self) -> int:
-        """The server's clock, as far as one can tell from here."""
-        clock, read_at = self._clock
-        return clock + int((monotonic() - read_at) * 1e6)
+    def _foreseen(self, plan: Plan) -> Foreseen:
+        """If nobody else appends."""
+        assert self.position is not None
+        clock, learnt = self._clock
+        self._given = time = max(self._given, clock + int((monotonic() - learnt) * 1e6))
+        stamp = timestamp(_POSTGRES_EPOCH + timedelta(microseconds=time))
+        after = self.position + self.sent
+        leaves = [foreseen_leaf(p.row, after + p.position, p.version, stamp) for p in plan.placed]
+        return Foreseen(after, time, leaves)
+
+    def lost(self, batch: Batch) -> None:
+        """Nobody knows what became of what `assume` gave."""
+        batch.lost = (*batch.lost, self._landed(batch))
+
+    def _landed(self, batch: Batch) -> Attempt:
+        attempt, batch.attempt = batch.attempt, None
+        assert attempt is not None
+        self.sent -= len(attempt.placed)
+        return attempt
 
     def commit(self, wire: Wire, batch: Batch, *, apart: bool) -> None:
-        """Look, decide and store, and set the batch's answers. With `apart`, effects that fail fail
-        only their own append; without, any failing effect fails the transaction, at less cost.
+        """Look, decide and store, and settle the batch. With `apart`, effects that fail fail only
+        their own append; without, any failing effect fails the transaction, at less cost.
 
-        Raises psycopg.Error: nothing was stored, unless the connection is closed and the batch has
-        a marker.
+        Raises psycopg.Error: nothing was stored, unless the connection is closed.
         """
-        batch.placed = ()
+        attempt: Attempt | None = None
         try:
-            plan, time, stored = self._begin(wire, batch)
-            after = batch.position = plan.position
-            self.alone = self.position in (None, after)
-            if not stored:
-                batch.marker = None
-                batch.answers = decide(batch.requests, plan, wire if apart else None)
-            if stored or plan.empty:
+            plan = self._begin(wire, batch)
+            if plan is None:
                 wire.simple(b"ROLLBACK")
-                self._left(after, time, time)
+                return
+            after = self.position = plan.position
+            answers = decide(batch.requests, plan, wire if apart else None)
+            if plan.empty:
+                wire.simple(b"ROLLBACK")
+                batch.settle(Attempt(answers, (), after), 0, 0)
                 return
             self._make_partitions(wire, plan.position)
             run_together(wire, plan.effects)
-            call = store(plan, after, time, None)
-            if plan.placed:
-                batch.marker = Marker(plan.position, plan.placed[-1].row.id)
-            stored_at, _ = wire.run([call, _COMMIT])
-            batch.position, batch.marker = plan.position, None
-            batch.placed, batch.stored_at = plan.placed, time
-            self._left(plan.position, time, integer(stored_at.get_value(0, 0)))
+            attempt = Attempt(answers, plan.placed, after)
+            stored, _ = wire.run([store(plan, after, None, None), _COMMIT])
+            batch.settle(attempt, 0, integer(stored.get_value(0, 1)))
+            self._left(batch)
         except psycopg.Error:
             self.covered = 0  # partitions made in this transaction are gone with it
             if not wire.connection.closed:
-                batch.marker = None
                 wire.simple(b"ROLLBACK")
+            elif attempt is not None:
+                batch.lost = (*batch.lost, attempt)
             raise
 
-    def _begin(self, wire: Wire, batch: Batch) -> tuple[Plan, int, bool]:
-        """Take the lock, read. Also says when, and if the batch is found to be stored already."""
-        requests, marker = batch.requests, batch.marker
+    def _begin(self, wire: Wire, batch: Batch) -> Plan | None:
+        """Take the lock, read. None if the batch is found to be stored already, and is settled."""
+        requests = batch.requests
         streams, keys = streams_of(requests), keys_of(requests)
         calls = [_BEGIN, _LOCK, (b"heads", [texts(streams)])]
         if keys:
             calls.append((b"known", [texts(keys)]))
         conditions = conditions_of(requests)
         calls += [(b"matching", matching_params(unless)) for unless in conditions]
-        if marker is not None:
-            calls.append((b"at", [marker.position.to_bytes(8)]))
+        markers = {attempt.marker.row.id.bytes: attempt for attempt in batch.lost if attempt.marker}
+        if markers:
+            calls.append((b"found", [fixed(UUID, 16, list(markers))]))
         results = wire.run(calls)
-        log, heads = results[1], results[2]
+        if markers and results[-1].ntuples:
+            id_, position, stored_at = (results[-1].get_value(0, n) for n in range(3))
+            attempt = markers[id_ or b""]
+            base = integer(position) - attempt.placed[-1].position
+            batch.settle(attempt, base, integer(stored_at))
+            return None
+        heads = results[2]
         names, versions = column(heads, 0), column(heads, 1)
         plan = Plan(
-            integer(log.get_value(0, 0)),
+            integer(results[1].get_value(0, 0)),
             {n.decode(): integer(v) for n, v in zip(names, versions, strict=True)},
             {},
         )
@@ -202,8 +261,7 @@ class Writer:
                 plan.known[key.decode()] = Known(request_hash, before)
         for unless, table in zip(conditions, results[4 if keys else 3 :], strict=False):
             plan.matching[unless] = integer(table.get_value(0, 0))
-        stored = marker is not None and column(results[-1], 0) == [marker.id]
-        return plan, integer(log.get_value(0, 1)), stored
+        return plan
 
     def _needs_partition(self, last: int) -> bool:
         return last + self.layout.partition_events // 10 > self.covered and (
@@ -286,38 +344,47 @@ def matching_params(unless: Unless) -> list[bytes]:
     return [unless.after.to_bytes(8), texts(unless.tags), texts(unless.types)]
 
 
-def store(plan: Plan, after: int, time: int, assumed: Mapping[str, int] | None) -> Call:
-    """All that the plan stores after a position, at a time, as one call: if it is `assumed` where
-    the streams stand, only if that is so.
+def store(
+    plan: Plan, after: int, assumed: Mapping[str, int] | None, foreseen: Foreseen | None
+) -> Call:
+    """All that the plan stores, as one call; its positions count from `after`. If it is `assumed`
+    where the streams stand, only if that is so.
     """
-    stamp = timestamp(_POSTGRES_EPOCH + timedelta(microseconds=time))
-    params: list[bytes | None] = [after.to_bytes(8), time.to_bytes(8, signed=True), None, None]
+    params: list[bytes | None] = [None, None]
     if assumed is not None:
-        params[2:] = [texts(assumed), int8s(assumed.values())]
+        params = [texts(assumed), int8s(assumed.values())]
     placed = plan.placed
     rows = [item.row for item in placed]
     heads = heads_after(placed)
     params += [
         texts(heads),
         int8s([version for version, _, _ in heads.values()]),
-        int8s([first for _, first, _ in heads.values()]),
-        int8s([last for _, _, last in heads.values()]),
+        int8s([first - after for _, first, _ in heads.values()]),
+        int8s([last - after for _, _, last in heads.values()]),
         int8s([item.version for item in placed]),
         int4s([row.type_version for row in rows]),
-        fixed(UUID, 16, [row.id for row in rows]),
+        fixed(UUID, 16, [row.id.bytes for row in rows]),
         sized(TEXT, [row.stream for row in rows]),
         sized(TEXT, [row.type for row in rows]),
-        fixed(BYTEA, 32, [leaf(p.row, p.position, p.version, stamp) for p in placed]),
+        sized(TEXT, [row.middle for row in rows]),
         sized(TEXT, [row.tags for row in rows]),
-        sized(JSON, [row.metadata for row in rows]),
-        sized(JSON, [row.payload for row in rows]),
+        sized(TEXT, [row.metadata for row in rows]),
+        sized(TEXT, [row.payload for row in rows]),
     ]
     keys = plan.keys
     params += [
         texts([key.key for key, _ in keys]),
         sized(BYTEA, [key.request_hash for key, _ in keys]),
-        int8s([appended.position for _, appended in keys]),
+        int8s([appended.position - after for _, appended in keys]),
         sized(JSON, [_encode(appended.versions) for _, appended in keys]),
         sized(BYTEA, [appended.outcome for _, appended in keys]),
     ]
+    if foreseen is None:
+        params += [None, None, None]
+    else:
+        params += [
+            foreseen.after.to_bytes(8),
+            foreseen.time.to_bytes(8, signed=True),
+            fixed(BYTEA, 32, foreseen.leaves),
+        ]
     return (b"store", params)

@@ -9,7 +9,7 @@ import psycopg
 
 from eventstore.layout import Layout, prepare
 from eventstore.read import COLUMNS
-from eventstore.record import make_row, record, timestamp
+from eventstore.record import record
 
 PAGE_EVENTS = 5000
 
@@ -25,10 +25,6 @@ def export(
     ).encode()
     cursor = connection.cursor(binary=True)
     while rows := cursor.execute(sql, [after, up_to, PAGE_EVENTS], prepare=True).fetchall():
-        page = []
-        for position, stream, version, id_, name, type_version, payload, metadata, at, tags in rows:
-            row = make_row(stream, id_, name, type_version, tags, metadata, payload)
-            # Without the zero byte that marks the record as a leaf.
-            page.append((position, record(row, position, version, timestamp(at))[1:]))
+        page = [(row[0], record(*row)) for row in rows]
         yield page
         after = page[-1][0]

@@ -15,7 +15,7 @@ from eventstore.audit.seal import Seal, signed_by, to_seal
 from eventstore.errors import EventStoreError
 from eventstore.layout import Layout, prepare
 from eventstore.read import COLUMNS
-from eventstore.record import make_row, record, timestamp
+from eventstore.record import record
 
 
 class NotProvable(EventStoreError):
@@ -47,11 +47,11 @@ def prove(connection: psycopg.Connection[Any], layout: Layout, event_id: UUID) -
     ).fetchone()
     if row is None:
         raise NotProvable(f"there is no event {event_id} in the log {layout.name!r}")
-    position, stream, version, id_, name, type_version, payload, metadata, at, tags = row
+    position = row[0]
     found = connection.execute(
         f"SELECT header::text, key_id, signature, first, last FROM {schema}.seals "
-        "WHERE first <= %s AND last >= %s".encode(),
-        [position, position],
+        "WHERE last >= %s ORDER BY last LIMIT 1".encode(),
+        [position],
     ).fetchone()
     if found is None:
         raise NotProvable(f"the event at {position} is not sealed yet: try again in a moment")
@@ -62,10 +62,10 @@ def prove(connection: psycopg.Connection[Any], layout: Layout, event_id: UUID) -
         [first, last],
         binary=True,
     ).fetchall()
-    kept = make_row(stream, id_, name, type_version, tags, metadata, payload)
-    line = record(kept, position, version, timestamp(at))[1:]
     nodes = path(position - first, [leaf for (leaf,) in leaves])
-    return Proof(msgspec.Raw(line), [node.hex() for node in nodes], to_seal(header, key, signature))
+    return Proof(
+        msgspec.Raw(record(*row)), [node.hex() for node in nodes], to_seal(header, key, signature)
+    )
 
 
 def check(proof: bytes, keys: Mapping[str, Ed25519PublicKey]) -> dict[str, Any]:

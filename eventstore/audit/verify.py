@@ -15,11 +15,11 @@ import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from eventstore.audit.merkle import root
+from eventstore.audit.merkle import leaf_hash, root
 from eventstore.audit.seal import NO_SEAL, Header, Seal, signed_by, to_seal
 from eventstore.layout import Layout, prepare
 from eventstore.read import COLUMNS
-from eventstore.record import leaf, make_row, timestamp
+from eventstore.record import record
 
 PAGE_EVENTS = 5000
 
@@ -172,23 +172,11 @@ class _Walk:
         ).encode()
         cursor = connection.cursor(binary=True)
         while rows := cursor.execute(sql, [self.events, PAGE_EVENTS], prepare=True).fetchall():
-            for (
-                position,
-                stream,
-                version,
-                id_,
-                name,
-                type_version,
-                payload,
-                meta,
-                at,
-                tags,
-                kept,
-            ) in rows:
+            for *row, kept in rows:
+                position = row[0]
                 if position != self.events + 1:
                     raise _Broken(self.events + 1, "the next event", f"at {position}", "there")
-                row = make_row(stream, id_, name, type_version, tags, meta, payload)
-                found = leaf(row, position, version, timestamp(at))
+                found = leaf_hash(record(*row))
                 if found != kept:
                     raise _Broken(position, "the hash of the event", found.hex(), kept.hex())
                 self.events = position

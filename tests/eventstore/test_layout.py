@@ -6,15 +6,16 @@ import asyncio
 import hashlib
 from datetime import UTC, datetime
 from importlib.resources import files
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from eventstore import Append, Effect, EffectFailed, EventStore, InvalidAppend, Limits
 from eventstore.audit import verify
+from eventstore.audit.merkle import leaf_hash
 from eventstore.layout import LAYOUT, Layout, UnknownLayout
-from eventstore.record import leaf, make_row, timestamp
+from eventstore.record import record
 from eventstore.request import encode_metadata
 from eventstore.wire import Wire
 from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf, shelf_types
@@ -218,15 +219,8 @@ def make_first_layout(conninfo: str) -> None:
     """A log as the first layout had it, with an event of `box_1`."""
     layout = Layout("shelf", "eventstore")
     at = datetime(2026, 11, 1, tzinfo=UTC)
-    row = make_row(
-        "box_1",
-        uuid4(),
-        "box.placed",
-        1,
-        (),
-        encode_metadata(metadata()),
-        b'{"grams":5,"label":"old"}',
-    )
+    id_, meta, payload = uuid4(), encode_metadata(metadata()), b'{"grams":5,"label":"old"}'
+    kept = record(1, "box_1", 1, id_, "box.placed", 1, payload, meta, at, ())
     with psycopg.connect(conninfo) as connection:
         script = files("eventstore").joinpath("sql/layout.sql").read_text()
         connection.execute(script.format(schema="eventstore").encode())
@@ -243,10 +237,10 @@ def make_first_layout(conninfo: str) -> None:
             "VALUES (1, 1, %s, 1, %s, 'box_1', 'box.placed', %s, '{}', %s::json, %s::json)",
             [
                 at,
-                UUID(bytes=row.id),
-                leaf(row, 1, 1, timestamp(at)),
-                row.metadata.decode(),
-                row.payload.decode(),
+                id_,
+                leaf_hash(kept),
+                meta.decode(),
+                payload.decode(),
             ],
         )
 

@@ -30,8 +30,8 @@ def positions(recent: Recent, after: int, up_to: int, **how: object) -> list[int
 
 def test_what_was_added_is_read() -> None:
     recent = Recent()
-    recent.add(placed(1, 3), 0)
-    recent.add(placed(4, 2, "box.made"), 0)
+    recent.add(placed(1, 3), 0, 0)
+    recent.add(placed(4, 2, "box.made"), 0, 0)
     assert positions(recent, 0, 5) == [1, 2, 3, 4, 5]
     assert positions(recent, 1, 4) == [2, 3, 4]
     assert positions(recent, 0, 5, limit=2) == [1, 2]
@@ -42,7 +42,7 @@ def test_what_was_added_is_read() -> None:
 def test_what_is_not_kept_is_not_made_up() -> None:
     recent = Recent()
     assert positions(recent, 0, 1) is None
-    recent.add(placed(11, 3), 0)  # a log that was there before
+    recent.add(placed(11, 3), 0, 0)  # a log that was there before
     assert positions(recent, 9, 13) is None
     assert positions(recent, 10, 14) is None
     assert positions(recent, 10, 13) == [11, 12, 13]
@@ -50,8 +50,8 @@ def test_what_is_not_kept_is_not_made_up() -> None:
 
 def test_events_of_another_process_in_between_end_what_is_kept() -> None:
     recent = Recent()
-    recent.add(placed(1, 3), 0)
-    recent.add(placed(5, 1), 0)
+    recent.add(placed(1, 3), 0, 0)
+    recent.add(placed(5, 1), 0, 0)
     assert positions(recent, 0, 5) is None
     assert positions(recent, 4, 5) == [5]
 
@@ -59,12 +59,12 @@ def test_events_of_another_process_in_between_end_what_is_kept() -> None:
 def test_it_is_bounded() -> None:
     recent = Recent(events_max=10, bytes_max=100_000)
     for first in range(1, 100):
-        recent.add(placed(first, 1), 0)
+        recent.add(placed(first, 1), 0, 0)
         kept = recent._kept[1]
         assert len(kept) <= 20
         assert len(recent._sizes) == len(kept)
     assert positions(recent, 95, 99) == [96, 97, 98, 99]
-    recent.add(placed(100, 5, payload=b'"' + b"x" * 90_000 + b'"'), 0)
+    recent.add(placed(100, 5, payload=b'"' + b"x" * 90_000 + b'"'), 0, 0)
     assert recent._bytes <= 200_000
     assert positions(recent, 103, 104) == [104]
     assert positions(recent, 99, 104) is None
@@ -97,9 +97,9 @@ async def test_following_a_log_that_this_process_writes_reads_no_rows(database: 
 def test_metadata_of_others_is_not_kept() -> None:
     """Applications of `eventsourcing` append without metadata of ours."""
     recent = Recent()
-    recent.add(placed(1, 2), 0)
+    recent.add(placed(1, 2), 0, 0)
     row = make_row("box_1", uuid.uuid4(), "item.added", 1, (), b"{}", b"{}")
-    recent.add([Placed(row, "box_1", 3, 3)], 0)
+    recent.add([Placed(row, "box_1", 3, 3)], 0, 0)
     assert positions(recent, 0, 3) is None
-    recent.add(placed(4, 1), 0)
+    recent.add(placed(4, 1), 0, 0)
     assert positions(recent, 3, 4) == [4]

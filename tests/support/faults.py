@@ -39,6 +39,7 @@ class CuttingProxy:
         self.refuse = False
         self._left: int | None = None
         self._open: set[asyncio.StreamWriter] = set()
+        self._appending: set[asyncio.StreamWriter] = set()
 
     async def __aenter__(self) -> Self:
         path = Path(self._folder.name, ".s.PGSQL.5432")
@@ -59,6 +60,11 @@ class CuttingProxy:
     def cut_after(self, syncs: int) -> None:
         self._left = syncs
 
+    def cut(self) -> None:
+        """Cut off who appends, at once. The server may be at work for them, and goes on."""
+        for writer in self._appending:
+            writer.close()
+
     async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         if self.refuse:
             back.close()
@@ -68,7 +74,8 @@ class CuttingProxy:
         cutting = asyncio.Event()
         start = await client.read(65536)
         forth.write(start)
-        appends = APPENDING.search(start) is not None
+        if appends := APPENDING.search(start) is not None:
+            self._appending.add(back)
 
         async def to_server() -> None:
             while data := await client.read(65536):
@@ -100,6 +107,7 @@ class CuttingProxy:
             forth.close()
         finally:
             self._open -= {back, forth}
+            self._appending.discard(back)
 
 
 @contextmanager

@@ -25,8 +25,9 @@ from eventstore.audit import (
     seal_next,
     verify,
 )
+from eventstore.audit.merkle import leaf_hash
 from eventstore.layout import connect
-from eventstore.record import leaf, make_row, timestamp
+from eventstore.record import record
 from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
 
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -142,11 +143,10 @@ def rehash(store: EventStore) -> None:
             "recorded_at, tags FROM eventstore.events",
             binary=True,
         ).fetchall()
-        for position, stream, version, id_, name, type_version, payload, meta, at, tags in rows:
-            row = make_row(stream, id_, name, type_version, tags, meta, payload)
+        for row in rows:
             connection.execute(
                 "UPDATE eventstore.events SET leaf = %s WHERE position = %s",
-                [leaf(row, position, version, timestamp(at)), position],
+                [leaf_hash(record(*row)), row[0]],
             )
 
 
