@@ -2,7 +2,8 @@
 
 Found are: changed bytes of any column, events that are missing, inserted or swapped, a log that
 ends before a seal says, seals that were rewritten or signed by a key that is not trusted, and, with
-a checkpoint kept outside the database, a log that was restored to before it or made anew.
+checkpoints kept outside the database, a log that was restored to before one or made anew. Whoever
+changed an event and its hash, too, is found by the root of a seal, which names the seal's range.
 """
 
 from __future__ import annotations
@@ -22,19 +23,26 @@ from eventstore.read import COLUMNS
 from eventstore.record import record
 
 PAGE_EVENTS = 5000
+PAGE_SEALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first thing that is wrong: at which position, what was found, what was expected."""
+    """The first thing that is wrong: at which position, what was found, what was expected. With
+    `last` it is somewhere from `position` to there.
+    """
 
     position: int
     what: str
     found: str
     expected: str
+    last: int | None = None
 
     def __str__(self) -> str:
-        return f"position {self.position}: {self.what} is {self.found}, expected {self.expected}"
+        where = f"position {self.position}"
+        if self.last is not None:
+            where = f"positions {self.position} to {self.last}"
+        return f"{where}: {self.what} is {self.found}, expected {self.expected}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +60,10 @@ class Report:
 
 
 class _Broken(Exception):
-    def __init__(self, position: int, what: str, found: object, expected: object) -> None:
-        self.fault = Fault(position, what, str(found), str(expected))
+    def __init__(
+        self, position: int, what: str, found: object, expected: object, *, last: int | None = None
+    ) -> None:
+        self.fault = Fault(position, what, str(found), str(expected), last)
         super().__init__(str(self.fault))
 
 
@@ -63,11 +73,14 @@ def verify(
     keys: Mapping[str, Ed25519PublicKey],
     *,
     checkpoint: Seal | None = None,
+    kept: Callable[[int], Seal | None] = lambda number: None,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Report:
     """Go through the whole log, in one snapshot. `keys` are those trusted, by their ids.
 
-    `progress` is called with the events done and the number there are.
+    `checkpoint` is the newest seal kept outside the database, `kept` gives any of them by number:
+    the newest alone would not tell when a log went on after it was rewritten. `progress` is called
+    with the events done and the number there are.
     """
     prepare(connection)
     walk = _Walk(layout, keys)
@@ -75,7 +88,7 @@ def verify(
     try:
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            walk.run(connection, checkpoint, progress)
+            walk.run(connection, checkpoint, kept, progress)
     except _Broken as broken:
         fault = broken.fault
     return Report(walk.events, walk.sealed, walk.seals, fault)
@@ -91,6 +104,7 @@ class _Walk:
         self,
         connection: psycopg.Connection[Any],
         checkpoint: Seal | None,
+        kept: Callable[[int], Seal | None],
         progress: Callable[[int, int], None],
     ) -> None:
         schema = self.layout.schema
@@ -101,8 +115,19 @@ class _Walk:
         previous: Header | None = None
         previous_hash = NO_SEAL
         seen_checkpoint = checkpoint is None
-        for seal in self._all_seals(connection):
+        for seal, columns in self._all_seals(connection):
             header = self._checked_header(seal, log_id, previous, previous_hash)
+            outside = kept(header.number)
+            if outside is not None and outside.hash != seal.hash:
+                raise _Broken(
+                    header.first,
+                    f"the hash of seal {header.number}",
+                    seal.hash.hex(),
+                    f"{outside.hash.hex()}, kept outside",
+                    last=header.last,
+                )
+            if columns != (header.number, header.first, header.last, seal.hash):
+                raise _Broken(header.first, f"the row of seal {header.number}", columns, header)
             if header.last > head:
                 raise _Broken(
                     head + 1, "the end of the log", head, f"{header.last} (seal {header.number})"
@@ -110,7 +135,13 @@ class _Walk:
             size = header.last - header.first + 1
             found = root([next(leaves) for _ in range(size)]).hex()
             if found != header.root:
-                raise _Broken(header.first, f"the root of seal {header.number}", found, header.root)
+                raise _Broken(
+                    header.first,
+                    f"the root of seal {header.number}",
+                    found,
+                    header.root,
+                    last=header.last,
+                )
             if checkpoint is not None and seal.hash == checkpoint.hash:
                 seen_checkpoint = True
             previous, previous_hash = header, seal.hash
@@ -156,11 +187,20 @@ class _Walk:
                 f"one that holds seal {header.number}, kept outside",
             )
 
-    def _all_seals(self, connection: psycopg.Connection[Any]) -> Iterator[Seal]:
-        seals = f"{self.layout.schema}.seals"
-        sql = f"SELECT header::text, key_id, signature FROM {seals} ORDER BY number"
-        for row in connection.execute(sql.encode()).fetchall():
-            yield to_seal(*row)
+    def _all_seals(
+        self, connection: psycopg.Connection[Any]
+    ) -> Iterator[tuple[Seal, tuple[int, int, int, bytes]]]:
+        """Each with the columns by which it is found."""
+        sql = (
+            "SELECT header::text, key_id, signature, number, first, last, hash "
+            f"FROM {self.layout.schema}.seals WHERE number > %s ORDER BY number LIMIT %s"
+        ).encode()
+        after = -1
+        while rows := connection.execute(sql, [after, PAGE_SEALS]).fetchall():
+            for header, key, signature, *columns in rows:
+                number, first, last, hash_ = columns
+                yield to_seal(header, key, signature), (number, first, last, hash_)
+            after = rows[-1][3]
 
     def _checked_leaves(
         self, connection: psycopg.Connection[Any], head: int, progress: Callable[[int, int], None]

@@ -54,8 +54,10 @@ class Trust(Protocol):
 
     def keys(self) -> Mapping[str, Ed25519PublicKey]: ...
 
-    def checkpoint(self) -> Seal | None:
-        """Raises ValueError where there is one that cannot be read."""
+    def checkpoint(self, number: int | None = None) -> Seal | None:
+        """The newest, or that of a seal's number. Raises ValueError where there is one that cannot
+        be read.
+        """
         ...
 
 
@@ -197,9 +199,9 @@ class LocalAudit:
         except (EventStoreError, psycopg.OperationalError) as error:
             raise LogUnreachable(self._store.name, str(error)) from error
 
-    def _checkpoint(self) -> Seal | None:
+    def _checkpoint(self, number: int | None = None) -> Seal | None:
         try:
-            return self._trust.checkpoint() if self._trust is not None else None
+            return self._trust.checkpoint(number) if self._trust is not None else None
         except ValueError as error:
             raise LogUnreachable(self._store.name, str(error)) from error
 
@@ -208,5 +210,7 @@ class LocalAudit:
         kept = self._checkpoint()
         keys = self._trust.keys() if self._trust is not None else {}
         with psycopg.connect(self._conninfo, autocommit=True) as connection:
-            report = verify(connection, self._store.layout, keys, checkpoint=kept)
+            report = verify(
+                connection, self._store.layout, keys, checkpoint=kept, kept=self._checkpoint
+            )
         return Verified.of(report, kept)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -53,7 +54,7 @@ class NoProof(LonjaError):
     "--checkpoint",
     "checkpoint_file",
     type=click.Path(path_type=Path),
-    help="Hold the log against this file instead of the newest one kept. Give one --service.",
+    help="Hold the log against this file instead of those that are kept. Give one --service.",
 )
 @AS
 @DATA_DIR
@@ -67,7 +68,7 @@ def verify(
 ) -> None:
     """Recompute every hash of the logs; name the first position that does not agree.
 
-    Each log is held against its seals, and they against the newest checkpoint outside the database.
+    Each log is held against its seals, and they against the checkpoints outside the database.
     Exit code 1 if a log is broken. What was found is an event of the journal, where that can be
     reached.
     """
@@ -77,12 +78,7 @@ def verify(
     found = {}
     with progress_bar(as_json) as bar:
         for service in services or SERVICES:
-            kept = (
-                read_checkpoint(checkpoint_file)
-                if checkpoint_file is not None
-                else Checkpoints(settings).latest(service)
-            )
-            found[service] = _verified(settings, service, kept, bar(service))
+            found[service] = _verified(settings, service, checkpoint_file, bar(service))
     rows = [_row(service, verified) for service, verified in found.items()]
     try:
         asyncio.run(record_verifications(settings, reader, found))
@@ -194,13 +190,29 @@ def connected(settings: Settings, service: str) -> Iterator[tuple[psycopg.Connec
 
 
 def _verified(
-    settings: Settings, service: str, kept: Seal | None, progress: Callable[[int, int], None]
+    settings: Settings,
+    service: str,
+    checkpoint_file: Path | None,
+    progress: Callable[[int, int], None],
 ) -> Verified:
+    newest: Seal | None
+    kept: Callable[[int], Seal | None]
+    if checkpoint_file is not None:
+        newest = read_checkpoint(checkpoint_file, service)
+        kept = {newest.read().number: newest}.get
+    else:
+        checkpoints = Checkpoints(settings)
+        newest, kept = checkpoints.latest(service), partial(checkpoints.of, service)
     with connected(settings, service) as (connection, layout):
         report = verify_log(
-            connection, layout, trusted_keys(settings), checkpoint=kept, progress=progress
+            connection,
+            layout,
+            trusted_keys(settings),
+            checkpoint=newest,
+            kept=kept,
+            progress=progress,
         )
-    return Verified.of(report, kept)
+    return Verified.of(report, newest)
 
 
 def _row(service: str, verified: Verified) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -17,7 +18,6 @@ from eventstore.audit import (
     NotProvable,
     Report,
     Seal,
-    Sealer,
     Signer,
     check,
     last_seal,
@@ -26,9 +26,10 @@ from eventstore.audit import (
     verify,
 )
 from eventstore.audit.merkle import leaf_hash
+from eventstore.audit.seal import to_seal
 from eventstore.layout import connect
 from eventstore.record import record
-from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
+from tests.support.shelf import BoxPlaced, metadata, open_shelf
 
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 OTHER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
@@ -117,6 +118,8 @@ EVENTS = "eventstore.events"
         ),
         ("DELETE FROM eventstore.seals WHERE number = 1", 1, "seal 1"),
         ("UPDATE eventstore.seals SET header = '{}' WHERE number = 2", 6, "seal 2"),
+        ("UPDATE eventstore.seals SET last = 8 WHERE number = 2", 6, "row of seal 2"),
+        ("UPDATE eventstore.seals SET hash = '' WHERE number = 1", 1, "row of seal 1"),
         ("UPDATE eventstore.seals SET signature = 'x' WHERE number = 2", 6, "signature of seal 2"),
         (
             "UPDATE eventstore.seals SET header = "
@@ -159,6 +162,7 @@ async def test_a_log_rewritten_with_its_hashes_does_not_fit_its_seals(store: Eve
     fault = verified(store).fault
     assert fault is not None
     assert (fault.position, fault.what) == (1, "the root of seal 1")
+    assert str(fault).startswith("positions 1 to 5: the root of seal 1 is ")
 
 
 async def test_seals_made_anew_by_another_key_are_not_trusted(store: EventStore) -> None:
@@ -179,6 +183,37 @@ async def test_seals_made_anew_by_the_same_key_do_not_fit_a_checkpoint(store: Ev
     fault = verified(store, outside).fault
     assert fault is not None
     assert fault.what == "the chain of seals"
+
+
+async def test_a_log_that_went_on_after_it_was_rewritten(store: EventStore) -> None:
+    """Its newest seals are kept outside, too: those of before tell, and from where on."""
+    with connect(store.conninfo, "test") as connection:
+        old = {seal.read().number: seal for seal in seals(connection)}
+    alter(store, CHANGE, "DELETE FROM eventstore.seals")
+    rehash(store)
+    for count in (1, 2, 3):
+        await store.append(Append(f"more_{count}", [BoxPlaced("x")]), metadata=metadata())
+        seal(store)
+    newest = checkpoint_of(store)
+    assert verified(store, newest).intact
+    with connect(store.conninfo, "test") as connection:
+        report = verify(connection, store.layout, KEYS, checkpoint=newest, kept=old.get)
+    fault = report.fault
+    assert fault is not None
+    assert (fault.position, fault.last, fault.what) == (1, 11, "the hash of seal 1")
+
+
+def seals(connection: psycopg.Connection[Any]) -> list[Seal]:
+    rows = connection.execute("SELECT header::text, key_id, signature FROM eventstore.seals")
+    return [to_seal(*row) for row in rows]
+
+
+@pytest.mark.parametrize("pages", [1, 2, 1000])
+async def test_seals_are_read_in_pages(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    monkeypatch.setitem(verify.__globals__, "PAGE_SEALS", pages)
+    assert verified(store) == Report(events=10, sealed=9, seals=2)
 
 
 async def test_a_log_restored_to_before_a_checkpoint(store: EventStore) -> None:
@@ -244,26 +279,6 @@ async def test_seals_cannot_be_changed(store: EventStore) -> None:
         ):
             with pytest.raises(psycopg.IntegrityError):
                 connection.execute(statement)
-
-
-async def test_a_sealer_follows_the_log(store: EventStore) -> None:
-    outside: list[Seal] = []
-    sealed = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def keep(seal: Seal) -> None:
-        outside.append(seal)
-        if seal.read().last == 12:
-            loop.call_soon_threadsafe(sealed.set)
-
-    sealer = Sealer(store, SIGNER, seal_seconds=0.01, sealed=keep)
-    sealer.start()
-    async with asyncio.timeout(10):
-        for n in range(2):
-            await store.append(Append("late", [BoxMoved(str(n))]), metadata=metadata())
-        await sealed.wait()
-    await asyncio.to_thread(sealer.stop)
-    assert verified(store, outside[-1]) == Report(events=12, sealed=12, seals=2 + len(outside))
 
 
 async def test_two_sealers_take_turns(store: EventStore) -> None:
