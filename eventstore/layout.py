@@ -78,7 +78,8 @@ class Layout:
         cursor.adapters.register_loader(_JSON_OID, ByteaBinaryLoader)
 
     def migrate(self, connection: psycopg.Connection[Any]) -> None:
-        """Make what is missing. Raises WrongStore if the tables hold another service's log.
+        """Make what is missing. Raises WrongStore if the tables hold another service's log, and
+        NotOwner if they are of an older release and the connection's role may not change them.
 
         Several processes may do so at once: they take turns.
         """
@@ -100,9 +101,12 @@ class Layout:
                 raise WrongStore(self.name, row[0])
             if not 1 <= row[1] <= LAYOUT:
                 raise UnknownLayout(self.name, row[1])
-            for number in range(row[1] + 1, LAYOUT + 1):
-                self._run(connection, f"layout_{number}.sql")
-                connection.execute(f"UPDATE {self.schema}.log SET layout = %s", [number])
+            try:
+                for number in range(row[1] + 1, LAYOUT + 1):
+                    self._run(connection, f"layout_{number}.sql")
+                    connection.execute(f"UPDATE {self.schema}.log SET layout = %s", [number])
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise NotOwner(self.name, row[1], connection.info.user) from error
             connection.execute(self.sql.partitions, [1, self.partition_events])
 
     def _run(self, connection: psycopg.Connection[Any], name: str) -> None:
@@ -118,6 +122,20 @@ class UnknownLayout(EventStoreError):
     def __init__(self, name: str, found: int) -> None:
         self.name, self.found = name, found
         super().__init__(f"the log {name!r} has layout {found}, this release knows 1 to {LAYOUT}")
+
+
+class NotOwner(EventStoreError):
+    """The tables are of an older release, and not ours to change (eventstore/guard.py)."""
+
+    code = "NOT_OWNER"
+
+    def __init__(self, name: str, found: int, role: str) -> None:
+        self.name, self.found, self.role = name, found, role
+        super().__init__(
+            f"the log {name!r} has layout {found}, this release needs {LAYOUT}, and role {role!r} "
+            "does not own its tables: let who guards the log bring it up to date "
+            "(`lonja db guard`), then start again"
+        )
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from lonja.errors import DataDirectoryUnusable, NoDatabase
+from eventstore.guard import guard
+from eventstore.layout import Layout
+from lonja.errors import CannotGuard, DataDirectoryUnusable, NoDatabase
 from lonja.postgres import EmbeddedPostgres, create_database, running_conninfo
 from lonja.settings import Settings
 
@@ -19,8 +22,11 @@ def postgres_dir(settings: Settings) -> Path:
 
 
 def database_name(service: str) -> str:
-    """The name of a service's database, and of the role that owns it."""
+    """The name of a service's database, and of the role that it signs in with."""
     return f"lonja_{service}"
+
+
+LOG_SCHEMA = "eventstore"
 
 
 def make_data_dir(data_dir: Path) -> None:
@@ -49,7 +55,35 @@ def own_server(
         return
     make_data_dir(settings.data_dir)
     with EmbeddedPostgres(postgres_dir(settings), throwaway=throwaway) as server:
-        yield found | _on_embedded(server.conninfo("postgres"), rest)
+        conninfo = server.conninfo("postgres")
+        embedded = _on_embedded(conninfo, rest)
+        for service in rest:
+            guard_log(service, embedded[service], conninfo)
+        yield found | embedded
+
+
+def guard_log(service: str, conninfo: str, admin: str) -> str:
+    """Give a service's log to a role of its own, which nobody signs in as; returns its name.
+
+    `admin` is of a superuser of the same server. Raises CannotGuard, EventStoreError, and
+    psycopg.OperationalError where there is no connection.
+    """
+    parts = conninfo_to_dict(conninfo)
+    database, role = str(parts["dbname"]), str(parts.get("user"))
+    owner = f"{database}_log"
+    with psycopg.connect(make_conninfo(admin, dbname=database), autocommit=True) as connection:
+        superuser = connection.execute(
+            "SELECT rolsuper FROM pg_roles WHERE rolname = %s", [role]
+        ).fetchone()
+        if superuser is None:
+            raise CannotGuard(service, f"there is no role {role!r}, which it signs in as")
+        if superuser == (True,):
+            raise CannotGuard(service, f"it signs in as superuser {role!r}: give it another role")
+        try:
+            guard(connection, Layout(service, LOG_SCHEMA), owner=owner, service=role)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise CannotGuard(service, f"{_first_line(error)}: give a superuser as admin") from None
+    return owner
 
 
 def running_server(settings: Settings, services: Iterable[str]) -> dict[str, str]:

@@ -51,6 +51,16 @@ class NoDatabase(LonjaError):
     code = "NO_DATABASE"
 
 
+class CannotGuard(LonjaError):
+    """A log cannot be given to another role than its service's."""
+
+    code = "CANNOT_GUARD"
+
+    def __init__(self, service: str, reason: str) -> None:
+        self.service = service
+        super().__init__(f"the log of {service!r} cannot be guarded: {reason}")
+
+
 class SupergraphBroken(LonjaError):
     """The services' schemas cannot be composed."""
 

@@ -113,7 +113,7 @@ def seal_next(
     """
     schema = layout.schema
     with connection.transaction():
-        connection.execute(f"LOCK TABLE {schema}.seals IN SHARE ROW EXCLUSIVE MODE".encode())
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"{schema}.seals"])
         before = last_seal(connection, layout)
         header = before.read() if before is not None else None
         after = header.last if header is not None else 0

@@ -15,7 +15,7 @@ import psycopg
 from eventstore.layout import Layout
 from eventstore.snapshots import drop_all
 from lonja.commands.log.logs import SERVICE
-from lonja.databases import own_server, running_server
+from lonja.databases import guard_log, own_server, running_server
 from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
 from lonja.wiring import build_service
@@ -50,6 +50,35 @@ def migrate(data_dir: Path | None, as_json: bool) -> None:
     conninfos = running_server(settings, SERVICES)
     asyncio.run(_migrate(settings, conninfos))
     _show(conninfos, as_json)
+
+
+@db.command()
+@SERVICE
+@click.option(
+    "--admin",
+    required=True,
+    metavar="URL",
+    envvar="LONJA_ADMIN_URL",
+    help="Of a superuser of the server; its database does not matter. Also LONJA_ADMIN_URL.",
+)
+@DATA_DIR
+@AS_JSON
+def guard(services: Sequence[str], admin: str, data_dir: Path | None, as_json: bool) -> None:
+    """Give the logs to roles that nobody signs in as: who runs the services cannot lift what
+    refuses to change events.
+
+    For a server of your own; the embedded one is guarded whenever it starts. Repeat it with each
+    release, before the services start: only who guards a log can change its tables.
+    """
+    settings = load(data_dir=data_dir)
+    rows = [
+        {"service": service, "owner": guard_log(service, conninfo, admin)}
+        for service, conninfo in running_server(settings, services or SERVICES).items()
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        print_rows(rows)
 
 
 @db.command()
