@@ -39,10 +39,14 @@ async def running_shop(
         router = router_over(services, settings)
         app = Readiness(router, services)
         async with serving(app, host=settings.host, port=port, stop=stop):
-            yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
-            # Clients of this process went a moment ago: the server still has to notice.
-            with suppress(TimeoutError):
-                await asyncio.wait_for(router.endpoint.idle.wait(), IDLE_SECONDS_MAX)
+            try:
+                yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
+            finally:
+                router.stop()
+                # Clients of this process went a moment ago: the server still has to notice.
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(router.idle(), IDLE_SECONDS_MAX)
+        await router.close()
 
 
 @asynccontextmanager

@@ -42,9 +42,16 @@ def claim_port(host: str, port: int) -> None:
 
 
 async def serve(
-    app: Any, *, host: str, port: int, stop: asyncio.Event, started: Callable[[], None]
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    stop: asyncio.Event,
+    started: Callable[[], None],
+    stopping: Callable[[], None] = lambda: None,
 ) -> None:
-    """Answer on `host`:`port` until `stop` is set; `started` is called once connections are taken.
+    """Answer on `host`:`port` until `stop` is set; `started` is called once connections are taken,
+    `stopping` before the server waits for them to end.
 
     Raises PortInUse.
     """
@@ -59,13 +66,14 @@ async def serve(
         log_level=LogLevels.error,
     )
     serving = asyncio.create_task(server.serve())
-    stopping = asyncio.create_task(stop.wait())
+    told = asyncio.create_task(stop.wait())
     try:
         await _accepting(host, port, serving)
         started()
-        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopping.cancel()
+        told.cancel()
+        stopping()
         server.stop()  # type: ignore[no-untyped-call]
         await _ended(serving)
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import yaml
@@ -105,6 +105,16 @@ class Tls(_Settings, frozen=True):
     verify: bool = True
 
 
+class SubgraphSubscriptions(_Settings, frozen=True):
+    """How streams of one subgraph are opened: graphql-transport-ws over a WebSocket."""
+
+    path: str | None = None
+    """Where, if not at the path of its URL."""
+    share_identical: bool = True
+    """Clients that ask for the same share one stream; who joins gets what comes from then on. Not
+    for subgraphs whose streams begin with a first value, or where a cursor says."""
+
+
 class SubgraphSettings(_Settings, frozen=True):
     """How one subgraph is called. `url` overrides the one in the supergraph."""
 
@@ -123,6 +133,24 @@ class SubgraphSettings(_Settings, frozen=True):
     retry: Retry | None = Retry()
     breaker: Breaker | None = Breaker()
     tls: Tls = Tls()
+    subscriptions: SubgraphSubscriptions = SubgraphSubscriptions()
+
+
+class Subscriptions(_Settings, frozen=True):
+    """Streams to clients: server-sent events and multipart over HTTP, or a WebSocket."""
+
+    enabled: bool = True
+    total_max: int = 10_000
+    """Subscriptions of all clients at once."""
+    buffer_events_max: int = 100
+    buffer_bytes_max: int = 10_000_000
+    """What may wait for one subscriber who does not keep up: more than one event only within it."""
+    when_full: Literal["close", "drop_oldest"] = "close"
+    """End the subscription of who does not keep up, or leave out events, the oldest first."""
+    heartbeat_seconds: float = 10.0
+    """A sign of life after so long without an event."""
+    not_shared: tuple[str, ...] = ("x-client-ip", "x-client-agent")
+    """Besides `headers.not_shared`: what may differ between subscriptions that share a stream."""
 
 
 class Cors(_Settings, frozen=True):
@@ -232,6 +260,7 @@ class RouterConfig(_Settings, frozen=True):
     """Each root field of a mutation waits for all that hangs on the one before, in every subgraph.
     Without, neighbours of one subgraph share a request if what hangs on them asks others."""
     limits: Limits = Limits()
+    subscriptions: Subscriptions = Subscriptions()
     caches: Caches = Caches()
     cors: Cors = Cors()
     csrf: Csrf = Csrf()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -28,6 +28,43 @@ SECONDS: Final = (
     10.0,
     30.0,
 )
+
+CODES: Final = frozenset(
+    {
+        "BAD_USER_INPUT",
+        "DOWNSTREAM_SERVICE_ERROR",
+        "FORBIDDEN",
+        "GRAPHQL_PARSE_FAILED",
+        "GRAPHQL_VALIDATION_FAILED",
+        "INTERNAL_SERVER_ERROR",
+        "INTROSPECTION_DISABLED",
+        "OPERATION_LIMIT_EXCEEDED",
+        "OPERATION_RESOLUTION_FAILURE",
+        "QUERY_PLANNING_FAILED",
+        "SUBREQUEST_CIRCUIT_OPEN",
+        "SUBREQUEST_CONNECTION_ERROR",
+        "SUBREQUEST_FAILED",
+        "SUBREQUEST_HTTP_ERROR",
+        "SUBREQUEST_MALFORMED_RESPONSE",
+        "SUBREQUEST_OVERLOADED",
+        "SUBREQUEST_RESPONSE_TOO_LARGE",
+        "SUBREQUEST_TIMEOUT",
+        "SUBSCRIPTION_INTERRUPTED",
+        "SUBSCRIPTION_JWT_EXPIRED",
+        "SUBSCRIPTION_SCHEMA_RELOAD",
+        "SUBSCRIPTION_SERVER_SHUTDOWN",
+        "SUBSCRIPTION_TOO_SLOW",
+        "UNAUTHENTICATED",
+        "UNEXPECTED_NULL",
+        "UNEXPECTED_VALUE",
+    }
+)
+"""Codes that are labels; others are subgraphs' own, and their variety has no bound."""
+
+
+def known_code(code: Any) -> str:
+    """A label for a code."""
+    return code if isinstance(code, str) and code in CODES else "OTHER"
 
 
 class Metrics:
@@ -73,6 +110,26 @@ class Metrics:
         )
         self.operations_kept = Gauge(
             "router_operations_kept", "Prepared operations in the cache.", registry=self.registry
+        )
+        self.subscriptions = Gauge(
+            "router_subscriptions", "Clients' subscriptions.", registry=self.registry
+        )
+        self.subscription_streams = Gauge(
+            "router_subscription_streams",
+            "Streams of subgraphs that feed them; identical subscriptions share one.",
+            registry=self.registry,
+        )
+        self.subscription_events = Counter(
+            "router_subscription_events",
+            "Events that came from subgraphs.",
+            ["subgraph"],
+            registry=self.registry,
+        )
+        self.subscriptions_ended = Counter(
+            "router_subscriptions_ended",
+            "Subscriptions that ended: `complete`, `gone` (the client left), or an error's code.",
+            ["reason"],
+            registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
         self._statuses: dict[int, Counter] = {}

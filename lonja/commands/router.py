@@ -82,6 +82,7 @@ async def _run(sdl: str, host: str, port: int, router_config: str | None) -> Non
         port=port,
         stop=stop,
         started=lambda: click.echo(f"router ready at {address}", err=True),
+        stopping=app.stop,
     )
     await app.close()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, TypeAlias
 
 from router.config import RouterConfig, SubgraphSettings
@@ -101,6 +101,23 @@ class Subgraphs:
             kept = self._kept_headers
             response.headers = tuple([item for item in response.headers if item[0] in kept])
         return response
+
+    def subscribe(
+        self,
+        service: str,
+        operation: SubgraphOperation,
+        variables: dict[str, Any] | None,
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> AsyncGenerator[SubgraphResponse, None]:
+        """A stream of answers, to be opened before `deadline`. Raises SubgraphError."""
+        line = self._lines.get(service)
+        if line is None:
+            raise SubgraphConnectionError(service, "the router knows no way to it")
+        until = min(deadline, asyncio.get_running_loop().time() + line.timeout_seconds)
+        if line.headers:
+            headers = {**headers, **line.headers}
+        return line.direct.subscribe(SubgraphRequest(operation, variables, headers, until))
 
     async def close(self) -> None:
         """Close all transports."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,9 +27,10 @@ from router.executor.nodes import compile_node
 from router.executor.null_propagation import complete
 from router.executor.projection import Faulty, Project, compile_projection
 from router.executor.shape import ObjectShape, Shapes
-from router.executor.state import ExecutionState, SubgraphCaller
+from router.executor.state import ExecutionState, SubgraphCaller, SubgraphSubscriber
+from router.executor.subscription import EventSource
 from router.executor.variables import Variables
-from router.planner.plan import QueryPlan
+from router.planner.plan import QueryPlan, Subscription
 
 PROJECTIONS_MAX: Final = 64
 """Projections kept for one operation: one for each set of values of its conditions."""
@@ -78,6 +80,9 @@ class CompiledOperation:
             if isinstance(node, FragmentDefinitionNode)
         }
         self._run = compile_node(plan.node, interfaces) if plan.node is not None else None
+        self.source = (
+            EventSource(plan.node, interfaces) if isinstance(plan.node, Subscription) else None
+        )
         self._condition_names = _condition_names(operation, self._fragments.values())
         self._introspection = introspection_nodes(
             operation.selection_set.selections, self._fragments
@@ -109,11 +114,50 @@ class CompiledOperation:
             deadline=deadline,
             errors=errors,
         )
+        return await self._complete(state)
+
+    async def events(
+        self,
+        values: Mapping[str, Any],
+        *,
+        subscribe: SubgraphSubscriber,
+        call: SubgraphCaller,
+        headers: Callable[[], Mapping[str, str]],
+        deadline_seconds: float,
+        masked: bool = False,
+    ) -> AsyncGenerator[ExecutionResult, None]:
+        """Of a subscription: the answer to each event, in order. Only for plans with a `source`.
+
+        The next event is taken once this one's answer was. Raises StreamFailed.
+        """
+        assert self.source is not None
+        conditions = self.variables.conditions(values)
+
+        def new_state(sent: Mapping[str, str], deadline: float) -> ExecutionState:
+            return ExecutionState(
+                call=call,
+                variables=values,
+                conditions=conditions,
+                headers=sent,
+                deadline=deadline,
+                errors=ErrorSink(masked=masked),
+            )
+
+        states = self.source.states(
+            new_state, subscribe=subscribe, headers=headers, deadline_seconds=deadline_seconds
+        )
+        async with aclosing(states):
+            async for state in states:
+                yield await self._complete(state)
+
+    async def _complete(self, state: ExecutionState) -> ExecutionResult:
+        """Run the plan on the state, and make the answer of what is there then."""
+        errors = state.errors
         if self._run is not None:
             await self._run(state)
-        projection = self._projection(conditions)
+        projection = self._projection(state.conditions)
         if projection.introspect is not None:
-            projection.introspect(state.tree, values, errors)
+            projection.introspect(state.tree, state.variables, errors)
         try:
             data: dict[str, Any] | None = projection.project(state.tree)
         except (Faulty, TypeError):

@@ -19,7 +19,11 @@ from router.executor.paths import (
 from router.executor.rewrites import compile_renames, rename_path
 from router.executor.state import ExecutionState, Run
 from router.planner.plan import Fetch, Path
-from router.transport.errors import SubgraphError, SubgraphMalformedResponse
+from router.transport.errors import (
+    SubgraphError,
+    SubgraphMalformedResponse,
+    SubscriptionRefused,
+)
 from router.transport.in_process import copy_json
 from router.transport.subgraph import SubgraphOperation, SubgraphResponse
 
@@ -28,9 +32,8 @@ def compile_root_fetch(fetch: Fetch, interfaces: frozenset[str], at: Path = ()) 
     """Run `fetch`, merge its data into every object at `at`; without such objects send nothing."""
     service, usages = fetch.subgraph, fetch.variable_usages
     operation = SubgraphOperation(fetch.operation, fetch.operation_name, fetch.kind)
-    rewrite = compile_renames(fetch.output_rewrites, interfaces)
     walk = compile_walk(at) if at else None
-    report = _Reporter(fetch, at)
+    root = RootAnswer(fetch, interfaces, at)
 
     async def run(state: ExecutionState) -> None:
         if walk is not None and not walk(state.tree):
@@ -45,22 +48,43 @@ def compile_root_fetch(fetch: Fetch, interfaces: frozenset[str], at: Path = ()) 
             )
             check_not_empty(service, response)
         except SubgraphError as failure:
-            report.failure(state, failure)
+            root.failed(state, failure)
             return
+        root.take(state, response)
+
+    return run
+
+
+class RootAnswer:
+    """What becomes of a root fetch's answers: data into the tree at `at`, errors into the sink."""
+
+    def __init__(self, fetch: Fetch, interfaces: frozenset[str], at: Path = ()) -> None:
+        self._interfaces = interfaces
+        self._rewrite = compile_renames(fetch.output_rewrites, interfaces)
+        self._walk = compile_walk(at) if at else None
+        self._report = _Reporter(fetch, at)
+
+    def take(self, state: ExecutionState, response: SubgraphResponse) -> None:
+        """Merge the data and report the errors."""
         if response.headers:
             state.response_headers.extend(response.headers)
         data = response.data
         if data is not None:
-            if rewrite is not None:
-                rewrite(data)
-            if walk is None:
-                _merge_root(state, data, interfaces)
+            if self._rewrite is not None:
+                self._rewrite(data)
+            if self._walk is None:
+                _merge_root(state, data, self._interfaces)
             else:
-                _merge_at(walk(state.tree), data, interfaces)
+                _merge_at(self._walk(state.tree), data, self._interfaces)
         if response.errors:
-            report.errors(state, response.errors)
+            self._report.errors(state, response.errors)
 
-    return run
+    def failed(self, state: ExecutionState, failure: SubgraphError) -> None:
+        """Report that no answer came, or one that said no more than why there is none."""
+        if isinstance(failure, SubscriptionRefused):
+            self._report.errors(state, failure.errors)
+        else:
+            self._report.failure(state, failure)
 
 
 def given_variables(state: ExecutionState, usages: tuple[str, ...]) -> dict[str, Any] | None:

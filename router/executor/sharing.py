@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import TypeAlias
 
 from router.transport.errors import SubgraphError, SubgraphTimeout
@@ -59,6 +60,10 @@ class SharedSubgraph:
             raise
         self._land(key, flight, response)
         return response
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphResponse, None]:
+        """As `inner`: subscriptions are shared whole, where clients ask for them."""
+        return self.inner.subscribe(request)
 
     async def _wait(self, flight: _Flight, request: SubgraphRequest) -> SubgraphResponse | None:
         """The answer, or None when the sender gave up."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias
 
 from router.executor.errors import ErrorSink
@@ -21,6 +21,19 @@ class SubgraphCaller(Protocol):
         headers: Mapping[str, str],
         deadline: float,
     ) -> SubgraphResponse: ...
+
+
+class SubgraphSubscriber(Protocol):
+    """Opens one stream at one subgraph, before `deadline`. Raises SubgraphError."""
+
+    def __call__(
+        self,
+        service: str,
+        operation: SubgraphOperation,
+        variables: dict[str, Any] | None,
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> AsyncGenerator[SubgraphResponse, None]: ...
 
 
 class ExecutionState:

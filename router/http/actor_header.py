@@ -72,6 +72,10 @@ class ActorSigner:
         self._claims = tuple(claims)
         self._lifetime_seconds = lifetime_seconds
 
+    def handed_on(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """What subgraphs learn of a token."""
+        return {name: claims[name] for name in self._claims if name in claims}
+
     def sign(self, claims: Mapping[str, Any], *, now: float) -> str:
         """The header's value."""
         issued = int(now)
@@ -79,7 +83,7 @@ class ActorSigner:
         token_end = claims.get("exp")
         if isinstance(token_end, (int, float)):
             expires = min(expires, max(int(token_end), issued) + 1)
-        payload = {name: claims[name] for name in self._claims if name in claims}
+        payload = self.handed_on(claims)
         payload["iat"], payload["exp"] = issued, expires
         text = base64.urlsafe_b64encode(orjson.dumps(payload)).rstrip(b"=")
         return f"{text.decode()}.{_signature(self._key, text)}"

@@ -47,7 +47,7 @@ class RouterApp:
         self._subgraphs = subgraphs
         self._config = config
         self._path = config.path
-        self._stopping = False
+        self._stopping = self._closed = False
         self._other = Starlette(
             routes=health_routes(ready=lambda: not self._stopping, metrics=metrics)
         )
@@ -73,16 +73,30 @@ class RouterApp:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    def stop(self) -> None:
+        """Say that the router is not ready, and end subscriptions: a server that waits for its
+        connections to end would wait for them.
+        """
+        self._stopping = True
+        self.endpoint.subscriptions.stop()
+
+    async def idle(self) -> None:
+        """Return once no request is being answered and nobody is subscribed."""
+        await self.endpoint.idle.wait()
+        await self.endpoint.subscriptions.idle.wait()
+
     async def close(self) -> None:
         """Say that the router is not ready, let requests under way end, then close connections."""
-        if self._stopping:
+        if self._closed:
             return
-        self._stopping = True
+        self._closed = True
+        self.stop()
         try:
             async with asyncio.timeout(self._config.shutdown_seconds):
-                await self.endpoint.idle.wait()
+                await self.idle()
         except TimeoutError:
             log.warning("requests cut off at shutdown", requests=self.endpoint.in_flight)
+        await self.endpoint.subscriptions.ended()
         self.pipeline.close()
         await self._subgraphs.close()
 

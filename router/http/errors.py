@@ -161,6 +161,72 @@ class AuthenticationUnavailable(HttpRefusal):
         return (("retry-after", "1"),)
 
 
+class TooManySubscriptions(HttpRefusal):
+    """As many clients are subscribed as may be."""
+
+    code: ClassVar[str] = "TOO_MANY_SUBSCRIPTIONS"
+    status: ClassVar[int] = 503
+
+    def __init__(self, allowed: int, whose: str) -> None:
+        self.allowed = allowed
+        super().__init__(f"{whose} has {allowed} subscriptions already: end one, or try later.")
+
+
+class SubscriptionsDisabled(HttpRefusal):
+    """The operator wants none."""
+
+    code: ClassVar[str] = "SUBSCRIPTIONS_DISABLED"
+    status: ClassVar[int] = 400
+
+    def __init__(self) -> None:
+        super().__init__("This router offers no subscriptions (`subscriptions.enabled`).")
+
+
+class SubscriptionEnded(RouterError):
+    """Why the router ended a subscription; messages are safe to show."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_ENDED"
+    message: ClassVar[str] = "The subscription has ended."
+
+    def __init__(self) -> None:
+        super().__init__(self.message)
+
+    def as_error(self) -> dict[str, Any]:
+        """The error as GraphQL answers carry it."""
+        return {"message": self.message, "extensions": {"code": self.code}}
+
+
+class SubscriberTooSlow(SubscriptionEnded):
+    """More events waited for the client than are kept."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_TOO_SLOW"
+    message: ClassVar[str] = (
+        "The client takes events more slowly than they come: subscribe again, and read what was "
+        "missed with a query."
+    )
+
+
+class SubscriberTokenExpired(SubscriptionEnded):
+    """The token that it was asked with is no longer valid."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_JWT_EXPIRED"
+    message: ClassVar[str] = "The token has expired: subscribe again with a new one."
+
+
+class SchemaReloaded(SubscriptionEnded):
+    """The router serves another supergraph from now on."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_SCHEMA_RELOAD"
+    message: ClassVar[str] = "The schema was replaced: subscribe again."
+
+
+class ServerShutdown(SubscriptionEnded):
+    """The router ends."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_SERVER_SHUTDOWN"
+    message: ClassVar[str] = "The server is shutting down: subscribe again."
+
+
 class OperationRefused(RouterError):
     """An operation that is not executed: `errors` are what the answer says, safe to show."""
 

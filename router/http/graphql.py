@@ -13,10 +13,12 @@ from starlette.types import Receive, Scope, Send
 from router.config import RouterConfig
 from router.http.actor_header import ActorSigner
 from router.http.errors import (
+    BadRequest,
     DeadlineExceeded,
     HeadersTooLarge,
     HttpRefusal,
     MethodNotAllowed,
+    NotAcceptable,
     Overloaded,
     RequestTimeout,
 )
@@ -25,7 +27,7 @@ from router.http.headers import HeaderRules, correlation_id, request_id
 from router.http.middleware.body import read_whole_body
 from router.http.middleware.cors import CorsPolicy
 from router.http.middleware.csrf import CsrfGuard
-from router.http.operation import Caller, OperationPipeline
+from router.http.operation import Caller, OperationPipeline, Ready
 from router.http.request import GraphQLRequest, check_content_type, read_body, read_query_string
 from router.http.response import (
     CONTENT_TYPES,
@@ -37,7 +39,9 @@ from router.http.response import (
     refusal_body,
     status_of,
 )
-from router.telemetry import Metrics
+from router.http.streaming import StreamFormat, stream_answers, stream_format, whole_stream
+from router.http.subscriptions import Subscriber, SubscriptionHub
+from router.telemetry import Metrics, known_code
 
 if TYPE_CHECKING:
     from router.http.jwt import TokenVerifier
@@ -68,6 +72,7 @@ class GraphQLEndpoint:
         self.in_flight = 0
         self.idle = asyncio.Event()
         self.idle.set()
+        self.subscriptions = SubscriptionHub(config, metrics, signer)
         self._rules = rules
         self._verifier = verifier
         self._signer = signer
@@ -76,7 +81,11 @@ class GraphQLEndpoint:
         self._page = ExplorerPage() if config.graphiql else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; whatever happens, an answer is sent."""
+        """Answer one request; whatever happens, an answer is sent.
+
+        What a subscription sends after its head is neither a request in flight nor under the
+        operation's deadline.
+        """
         exchange = _Exchange(scope, receive, send)
         started = time.perf_counter()
         self.in_flight += 1
@@ -91,6 +100,8 @@ class GraphQLEndpoint:
             seconds = time.perf_counter() - started
             self.metrics.answered(exchange.status, seconds)
             self._log(exchange, seconds)
+        if exchange.subscriber is not None:
+            await self._stream(exchange, exchange.subscriber)
 
     async def _answer(self, exchange: _Exchange) -> None:
         limit = self.config.deadline_seconds + GRACE_SECONDS
@@ -119,7 +130,7 @@ class GraphQLEndpoint:
         method = exchange.scope["method"]
         if method == "POST":
             check_content_type(headers.get(b"content-type"))
-            exchange.media = negotiate(headers.get(b"accept"))
+            self._negotiate(exchange)
             body = await read_whole_body(
                 exchange.receive,
                 headers.get(b"content-length"),
@@ -136,7 +147,7 @@ class GraphQLEndpoint:
             if self._page is not None and self._page.wanted(exchange.scope, headers):
                 await exchange.send_bytes(200, self._page.body, self._page.headers)
                 return
-            exchange.media = negotiate(headers.get(b"accept"))
+            self._negotiate(exchange)
             self._csrf.check_get(headers)
             request = read_query_string(
                 exchange.scope["query_string"],
@@ -154,6 +165,12 @@ class GraphQLEndpoint:
         self, exchange: _Exchange, request: GraphQLRequest | list[GraphQLRequest], *, by_get: bool
     ) -> None:
         caller = await self._caller(exchange, by_get=by_get)
+        if exchange.stream is not None and exchange.scope["method"] != "HEAD":
+            if isinstance(request, GraphQLRequest):
+                await self._execute_streamed(exchange, request, caller)
+                return
+            if exchange.stream_only:
+                raise BadRequest("A batch is not answered by a stream: send one operation.")
         if isinstance(request, GraphQLRequest):
             answer = await self.pipeline.run(request, caller)
             status = status_of(answer, exchange.media)
@@ -166,9 +183,69 @@ class GraphQLEndpoint:
         for answer in answers:
             self._note_errors(exchange, answer)
 
+    def _negotiate(self, exchange: _Exchange) -> None:
+        """What the client takes: one answer, or a stream of them, or either. Raises NotAcceptable.
+
+        Who takes either gets a stream only for a subscription.
+        """
+        accept = exchange.headers.get(b"accept")
+        if accept is not None and (b"event-stream" in accept or b"multipart" in accept):
+            exchange.stream = stream_format(accept)
+        try:
+            exchange.media = negotiate(accept)
+        except NotAcceptable:
+            if exchange.stream is None:
+                raise
+            exchange.stream_only = True
+
+    async def _execute_streamed(
+        self, exchange: _Exchange, request: GraphQLRequest, caller: Caller
+    ) -> None:
+        """For a client that takes a stream: begin it, or put the one answer into it if need be."""
+        assert exchange.stream is not None
+        pipeline = self.pipeline
+        ready = await pipeline.ready(request, by_get=caller.by_get)
+        if isinstance(ready, Ready) and ready.streams and caller.query_plan != "dry-run":
+            exchange.subscriber = self.subscriptions.subscribe(pipeline, ready, caller)
+            exchange.status = 200
+            return
+        answer = ready if isinstance(ready, Answer) else await pipeline.execute(ready, caller)
+        body = encode(answer.body)
+        if exchange.stream_only:
+            body = whole_stream(exchange.stream, body)
+            exchange.content_type = exchange.stream.content_type
+            await self._send(exchange, 200, body, answer.headers)
+        else:
+            await self._send(exchange, status_of(answer, exchange.media), body, answer.headers)
+        self._note_errors(exchange, answer)
+
+    async def _stream(self, exchange: _Exchange, subscriber: Subscriber) -> None:
+        """Send what there is until the subscription ends or the client goes away."""
+        assert exchange.stream is not None
+        headers: RawHeaders = [
+            (b"content-type", exchange.stream.content_type),
+            (b"cache-control", b"no-store"),
+            (b"x-accel-buffering", b"no"),  # proxies that read it pass on each event at once
+            (b"x-request-id", exchange.request_id.encode()),
+            *self._cors.answer_headers(exchange.headers.get(b"origin")),
+        ]
+        ending = await stream_answers(
+            subscriber,
+            exchange.stream,
+            exchange.receive,
+            exchange.send,
+            headers,
+            heartbeat_seconds=self.config.subscriptions.heartbeat_seconds,
+        )
+        if ending is not None:
+            for error in ending.errors:
+                self.metrics.errors.labels(
+                    known_code(error.get("extensions", {}).get("code"))
+                ).inc()
+
     async def _caller(self, exchange: _Exchange, *, by_get: bool) -> Caller:
         """Who asks, and what subgraphs are told of it."""
-        headers, actor = exchange.headers, None
+        headers, actor, claims = exchange.headers, None, None
         if self._verifier is not None:
             authorization = headers.get(b"authorization")
             if authorization is not None:
@@ -189,6 +266,7 @@ class GraphQLEndpoint:
             deadline=asyncio.get_running_loop().time() + self.config.deadline_seconds,
             by_get=by_get,
             query_plan=plan.decode("latin-1") if plan else None,
+            claims=claims,
         )
 
     async def _send(
@@ -199,7 +277,7 @@ class GraphQLEndpoint:
         from_subgraphs: Any = (),
     ) -> None:
         headers: RawHeaders = [
-            (b"content-type", CONTENT_TYPES[exchange.media]),
+            (b"content-type", exchange.content_type or CONTENT_TYPES[exchange.media]),
             (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"no-store"),
             (b"x-request-id", exchange.request_id.encode()),
@@ -250,7 +328,7 @@ class GraphQLEndpoint:
         for error in answer.body.get("errors", ()):
             code = error.get("extensions", {}).get("code", "NONE")
             exchange.codes.append(code)
-            self.metrics.errors.labels(_known(code)).inc()
+            self.metrics.errors.labels(known_code(code)).inc()
 
     def _log(self, exchange: _Exchange, seconds: float) -> None:
         settings = self.config.logs
@@ -267,43 +345,12 @@ class GraphQLEndpoint:
         )
 
 
-def _known(code: Any) -> str:
-    """A label for a code: codes of subgraphs are theirs, so their variety is bounded."""
-    return code if isinstance(code, str) and code in _CODES else "OTHER"
-
-
-_CODES: Final = frozenset(
-    {
-        "BAD_USER_INPUT",
-        "DOWNSTREAM_SERVICE_ERROR",
-        "FORBIDDEN",
-        "GRAPHQL_PARSE_FAILED",
-        "GRAPHQL_VALIDATION_FAILED",
-        "INTERNAL_SERVER_ERROR",
-        "INTROSPECTION_DISABLED",
-        "OPERATION_LIMIT_EXCEEDED",
-        "OPERATION_RESOLUTION_FAILURE",
-        "QUERY_PLANNING_FAILED",
-        "SUBREQUEST_CIRCUIT_OPEN",
-        "SUBREQUEST_CONNECTION_ERROR",
-        "SUBREQUEST_FAILED",
-        "SUBREQUEST_HTTP_ERROR",
-        "SUBREQUEST_MALFORMED_RESPONSE",
-        "SUBREQUEST_OVERLOADED",
-        "SUBREQUEST_RESPONSE_TOO_LARGE",
-        "SUBREQUEST_TIMEOUT",
-        "UNAUTHENTICATED",
-        "UNEXPECTED_NULL",
-        "UNEXPECTED_VALUE",
-    }
-)
-
-
 class _Exchange:
     """One request and what was answered to it."""
 
     __slots__ = (
         "codes",
+        "content_type",
         "headers",
         "media",
         "read",
@@ -312,6 +359,9 @@ class _Exchange:
         "scope",
         "send",
         "status",
+        "stream",
+        "stream_only",
+        "subscriber",
     )
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -324,6 +374,11 @@ class _Exchange:
         self.read = False
         self.status = 0
         self.codes: list[str] = []
+        self.content_type: bytes | None = None
+        """Other than that of `media`."""
+        self.stream: StreamFormat | None = None
+        self.stream_only = False
+        self.subscriber: Subscriber | None = None
 
     def header_bytes(self) -> int:
         """Bytes in header names and values and the query string."""

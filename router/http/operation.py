@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -26,8 +27,7 @@ from graphql import (
 
 from router.config import RouterConfig
 from router.errors import RouterError
-from router.executor import BadVariables, CompiledOperation
-from router.executor.state import SubgraphCaller
+from router.executor import BadVariables, CompiledOperation, ExecutionResult, Subgraphs
 from router.http.errors import MethodNotAllowed, OperationLimitExceeded, OperationRefused
 from router.http.limits import NESTING_MAX, check_document, check_text
 from router.http.literals import hoist
@@ -41,6 +41,14 @@ PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 NO_OPERATION: Final = "OPERATION_RESOLUTION_FAILURE"
 UNSUPPORTED: Final = "OPERATION_NOT_SUPPORTED"
+
+
+NEEDS_STREAM: Final = (
+    "A subscription is answered by a stream. Ask for it with the header "
+    "`accept: text/event-stream` (server-sent events), with "
+    "`accept: multipart/mixed;subscriptionSpec=1.0`, or over a WebSocket that speaks "
+    "graphql-transport-ws."
+)
 
 
 class PlanOperation(Protocol):
@@ -58,13 +66,30 @@ class PlanOperation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What an execution needs to know of the request around it."""
+    """What an execution needs to know of the request around it.
+
+    `claims` are those of the verified token, None where there is none.
+    """
 
     headers: Mapping[str, str]
     deadline: float
     by_get: bool = False
     query_plan: str | None = None
     """`true` adds the plan to the answer, `dry-run` gives the plan instead of executing it."""
+    claims: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An operation that can be executed: `values` are its checked variables."""
+
+    compiled: CompiledOperation
+    values: Mapping[str, Any]
+
+    @property
+    def streams(self) -> bool:
+        """Whether it is answered by a stream."""
+        return self.compiled.source is not None
 
 
 class OperationPipeline:
@@ -74,7 +99,7 @@ class OperationPipeline:
         self,
         supergraph: Supergraph,
         config: RouterConfig,
-        call: SubgraphCaller,
+        call: Subgraphs,
         planner: PlanOperation,
         *,
         percent: Callable[[], float] = lambda: random.random() * 100,
@@ -96,37 +121,66 @@ class OperationPipeline:
         self._threads = ThreadPoolExecutor(config.planning_threads, thread_name_prefix="plan")
 
     async def run(self, request: GraphQLRequest, caller: Caller) -> Answer:
-        """Answer one request. Raises MethodNotAllowed for a mutation by GET; bugs pass through."""
+        """Answer one request. Raises MethodNotAllowed for a mutation by GET; bugs pass through.
+
+        A subscription is refused: whoever can stream asks `ready` first.
+        """
+        ready = await self.ready(request, by_get=caller.by_get)
+        return ready if isinstance(ready, Answer) else await self.execute(ready, caller)
+
+    async def ready(self, request: GraphQLRequest, *, by_get: bool) -> Ready | Answer:
+        """The operation with its variables checked, or the answer that says what is wrong.
+
+        Raises MethodNotAllowed.
+        """
         prepared = await self.prepare(request.query, request.operation_name)
         compiled = prepared.compiled
         if compiled is None:
             assert prepared.refusal is not None
             return Answer({"errors": prepared.refusal.errors}, executed=False)
-        if caller.by_get and compiled.operation.operation is not OperationType.QUERY:
+        if by_get and compiled.operation.operation is OperationType.MUTATION:
             raise MethodNotAllowed("By GET only queries are executed.", allowed="POST")
         try:
             given = request.variables
             if prepared.literals:
                 given = {**given, **prepared.literals}
-            values = compiled.variables.check(given)
+            return Ready(compiled, compiled.variables.check(given))
         except BadVariables as error:
             errors = [_located(found, error.code) for found in error.errors]
             return Answer({"errors": errors}, executed=False)
+
+    async def execute(self, ready: Ready, caller: Caller) -> Answer:
+        """Execute it; of a subscription no more than its plan is shown."""
+        compiled = ready.compiled
         if caller.query_plan == "dry-run":
             return Answer({"data": None, "extensions": _shown(compiled)}, executed=True)
+        if compiled.source is not None:
+            return Answer({"errors": [_plain(NEEDS_STREAM, UNSUPPORTED)]}, executed=False)
         result = await compiled.execute(
-            values,
+            ready.values,
             call=self._call,
             headers=caller.headers,
             deadline=caller.deadline,
             masked=self.config.mask_subgraph_errors,
         )
-        body: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            body["errors"] = result.errors
-        if caller.query_plan is not None:
-            body["extensions"] = _shown(compiled)
+        body = _body(result, compiled, with_plan=caller.query_plan is not None)
         return Answer(body, executed=True, headers=result.response_headers)
+
+    async def events(
+        self, ready: Ready, headers: Callable[[], Mapping[str, str]], *, with_plan: bool
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """The answers of a subscription, as `CompiledOperation.events` says."""
+        results = ready.compiled.events(
+            ready.values,
+            subscribe=self._call.subscribe,
+            call=self._call,
+            headers=headers,
+            deadline_seconds=self.config.deadline_seconds,
+            masked=self.config.mask_subgraph_errors,
+        )
+        async with aclosing(results):
+            async for result in results:
+                yield _body(result, ready.compiled, with_plan=with_plan)
 
     async def prepare(self, text: str, operation_name: str | None) -> Prepared:
         """The kept operation; worked out once however many ask at the same time."""
@@ -167,10 +221,6 @@ class OperationPipeline:
         check_document(document, self.config.limits, introspection=self.config.introspection)
         self._validate(document)
         operation = _pick(document, name)
-        if operation.operation is OperationType.SUBSCRIPTION:
-            raise OperationRefused(
-                [_plain("Subscriptions need a streaming transport.", UNSUPPORTED)]
-            )
         form, hoisted, literals = self.cache.form(text), None, None
         if form is not None and form.literals:
             hoisted = hoist(text, document, self.supergraph.api_schema, form.literals)
@@ -187,6 +237,10 @@ class OperationPipeline:
             raise
         except RouterError as error:
             raise OperationRefused([_plain(str(error), error.code)]) from error
+        if plan.node is None and operation.operation is OperationType.SUBSCRIPTION:
+            raise OperationRefused(
+                [_plain("The subscription selects no field.", VALIDATION_FAILED)]
+            )
         compiled = CompiledOperation(
             self.supergraph.api_schema, lean, _pick(lean, name), plan, self._interfaces
         )
@@ -266,6 +320,15 @@ def _located(error: GraphQLError, code: str) -> dict[str, Any]:
         ]
     located["extensions"] = {"code": code}
     return located
+
+
+def _body(result: ExecutionResult, compiled: CompiledOperation, *, with_plan: bool) -> Any:
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = result.errors
+    if with_plan:
+        body["extensions"] = _shown(compiled)
+    return body
 
 
 def _shown(compiled: CompiledOperation) -> dict[str, Any]:

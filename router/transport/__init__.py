@@ -2,7 +2,7 @@
 
 from router.transport.errors import SubgraphError
 from router.transport.http import HttpSubgraph
-from router.transport.in_process import InProcessCall, InProcessSubgraph
+from router.transport.in_process import InProcessCall, InProcessSubgraph, InProcessSubscribe
 from router.transport.resilient import ResilientSubgraph
 from router.transport.subgraph import (
     Subgraph,
@@ -15,6 +15,7 @@ __all__ = [
     "HttpSubgraph",
     "InProcessCall",
     "InProcessSubgraph",
+    "InProcessSubscribe",
     "ResilientSubgraph",
     "Subgraph",
     "SubgraphError",

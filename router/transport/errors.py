@@ -125,6 +125,37 @@ class SubgraphCallFailed(SubgraphError):
         super().__init__(service, f'subgraph "{service}" failed')
 
 
+class SubscriptionRefused(SubgraphError):
+    """It did not begin the stream, or gave it up, and said why: `errors`, GraphQL errors."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_REFUSED"
+    counts: ClassVar[bool] = False
+
+    def __init__(self, service: str, errors: list[dict[str, Any]]) -> None:
+        self.errors = errors
+        super().__init__(service, f'subgraph "{service}" refused the subscription')
+
+
+class SubscriptionInterrupted(SubgraphError):
+    """The stream broke off: the subgraph went away without ending it."""
+
+    code: ClassVar[str] = "SUBSCRIPTION_INTERRUPTED"
+
+    def __init__(self, service: str, reason: str) -> None:
+        self.reason = reason
+        super().__init__(service, f'subgraph "{service}" broke off the subscription: {reason}')
+
+
+class SubscriptionsNotOffered(SubgraphError):
+    """It was given to the router without a way to subscribe."""
+
+    code: ClassVar[str] = "SUBSCRIPTIONS_NOT_OFFERED"
+    counts: ClassVar[bool] = False
+
+    def __init__(self, service: str) -> None:
+        super().__init__(service, f'subgraph "{service}" offers no subscriptions')
+
+
 class SubgraphUrlError(RouterError):
     """A subgraph address that cannot be called."""
 

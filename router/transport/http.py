@@ -1,15 +1,20 @@
-"""A subgraph over HTTP/1.1."""
+"""A subgraph over HTTP/1.1; its subscriptions come over a WebSocket."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from router.config import SubgraphSettings
 from router.planner.plan import OperationKind
-from router.transport.address import parse_address, ssl_context
+from router.transport.address import parse_address, ssl_context, target_of
 from router.transport.pool import HttpPool
 from router.transport.response import response_from_http
 from router.transport.subgraph import SubgraphRequest, SubgraphResponse
+
+if TYPE_CHECKING:
+    from router.transport.websocket import WebSocketStream
 
 
 class HttpSubgraph:
@@ -21,6 +26,7 @@ class HttpSubgraph:
     def __init__(self, name: str, url: str, settings: SubgraphSettings | None = None) -> None:
         settings = settings if settings is not None else SubgraphSettings()
         address = parse_address(name, url)
+        tls = ssl_context(name, settings.tls) if address.secure else None
         self.name = name
         self.url = url
         self._head = (
@@ -36,8 +42,10 @@ class HttpSubgraph:
             connect_timeout_seconds=settings.connect_timeout_seconds,
             keepalive_seconds=settings.keepalive_seconds,
             response_bytes_max=settings.response_bytes_max,
-            tls=ssl_context(name, settings.tls) if address.secure else None,
+            tls=tls,
         )
+        self._settings, self._address, self._tls = settings, address, tls
+        self._stream: WebSocketStream | None = None
 
     async def __call__(self, request: SubgraphRequest) -> SubgraphResponse:
         """Raises SubgraphError."""
@@ -49,6 +57,32 @@ class HttpSubgraph:
             replayable=request.operation.kind is OperationKind.QUERY,
         )
         return response_from_http(self.name, reply.status, reply.headers, reply.body)
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphResponse, None]:
+        """Raises SubgraphError."""
+        if self._stream is None:
+            self._stream = self._open_stream()
+        return self._stream.subscribe(
+            SubgraphRequest(
+                request.operation,
+                request.variables,
+                {name: _one_line(value) for name, value in request.headers.items()},
+                request.deadline,
+            )
+        )
+
+    def _open_stream(self) -> WebSocketStream:
+        from router.transport.websocket import WebSocketStream  # costs other starts 90 ms
+
+        path = self._settings.subscriptions.path
+        address = self._address
+        return WebSocketStream(
+            self.name,
+            address if path is None else replace(address, target=target_of(path)),
+            connect_timeout_seconds=self._settings.connect_timeout_seconds,
+            message_bytes_max=self._settings.response_bytes_max,
+            tls=self._tls,
+        )
 
     async def close(self) -> None:
         """Close all connections."""

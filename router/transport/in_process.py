@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import structlog
 
-from router.transport.errors import SubgraphCallFailed, SubgraphTimeout
+from router.transport.errors import (
+    SubgraphCallFailed,
+    SubgraphError,
+    SubgraphTimeout,
+    SubscriptionRefused,
+    SubscriptionsNotOffered,
+)
 from router.transport.response import response_from_value
 from router.transport.subgraph import SubgraphRequest, SubgraphResponse
 
@@ -16,6 +23,11 @@ InProcessCall = Callable[
     [str, dict[str, Any], str | None, Mapping[str, str]], Awaitable[dict[str, Any]]
 ]
 """`(query, variables, operation name, headers)` to a GraphQL answer with `data` and `errors`."""
+InProcessSubscribe = Callable[
+    [str, dict[str, Any], str | None, Mapping[str, str]], AsyncGenerator[dict[str, Any], None]
+]
+"""The same parameters, to an answer for each event; one without `data` is a refusal, and the last.
+"""
 
 log = structlog.get_logger("router.transport")
 
@@ -27,9 +39,12 @@ class InProcessSubgraph:
     cancelled at the deadline.
     """
 
-    def __init__(self, name: str, call: InProcessCall) -> None:
+    def __init__(
+        self, name: str, call: InProcessCall, subscribe: InProcessSubscribe | None = None
+    ) -> None:
         self.name = name
         self._call = call
+        self._subscribe = subscribe
 
     async def __call__(self, request: SubgraphRequest) -> SubgraphResponse:
         """Raises SubgraphTimeout, SubgraphCallFailed, SubgraphMalformedResponse."""
@@ -49,6 +64,29 @@ class InProcessSubgraph:
         except Exception as error:
             raise self._failed(request, error) from error
         return response_from_value(self.name, value)
+
+    async def subscribe(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphResponse, None]:
+        """Raises SubscriptionRefused, SubscriptionsNotOffered, SubgraphCallFailed,
+        SubgraphMalformedResponse.
+
+        Nothing tells when a stream is open, so there is no deadline: its first event may be far.
+        """
+        if self._subscribe is None:
+            raise SubscriptionsNotOffered(self.name)
+        operation = request.operation
+        variables = copy_json(request.variables) if request.variables else {}
+        try:
+            stream = self._subscribe(operation.query, variables, operation.name, request.headers)
+            async with aclosing(stream):
+                async for value in stream:
+                    response = response_from_value(self.name, value)
+                    if "data" not in value:
+                        raise SubscriptionRefused(self.name, response.errors)
+                    yield response
+        except SubgraphError:
+            raise
+        except Exception as error:
+            raise self._failed(request, error) from error
 
     def _failed(self, request: SubgraphRequest, error: Exception) -> SubgraphCallFailed:
         log.error(

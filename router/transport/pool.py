@@ -130,7 +130,7 @@ class HttpPool:
                 self.service, f"no connection within {until - started:.3g} s"
             ) from None
         except OSError as error:
-            raise SubgraphConnectionError(self.service, _reason(error)) from error
+            raise SubgraphConnectionError(self.service, reason_of(error)) from error
         finally:
             self._connecting -= 1
             if connection is None:
@@ -188,7 +188,7 @@ class HttpPool:
             self._wake()
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
     """Words for a failed connection, without the address (it may be internal)."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({error.verify_message})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from router.config import Breaker, Retry
 from router.planner.plan import OperationKind
@@ -75,6 +75,12 @@ class ResilientSubgraph:
                     raise
             await self._sleep(pause)
             attempt += 1
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphResponse, None]:
+        """As `inner`: a stream is opened once, and says nothing of the subgraph's health in time
+        for the breaker, as its first event may be hours away.
+        """
+        return self.inner.subscribe(request)
 
     async def _once(self, request: SubgraphRequest) -> SubgraphResponse:
         breaker = self.breaker

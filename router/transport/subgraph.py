@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, runtime_checkable
 
@@ -96,6 +96,15 @@ class Subgraph(Protocol):
 
     async def __call__(self, request: SubgraphRequest) -> SubgraphResponse:
         """Answer before `request.deadline` (loop time), or raise SubgraphTimeout."""
+        ...
+
+    def subscribe(self, request: SubgraphRequest) -> AsyncGenerator[SubgraphResponse, None]:
+        """One answer for each event, in order, until the subgraph ends the stream.
+
+        `request.deadline` is for opening it. Closing the generator, or cancelling who waits for it,
+        ends the stream at the subgraph. Raises SubscriptionRefused where the subgraph does not
+        begin, or gives up with errors of its own, else SubgraphError.
+        """
         ...
 
     async def close(self) -> None:

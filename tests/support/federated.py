@@ -4,18 +4,22 @@
         products=Service(SDL, {"Query.product": lambda _, id: ..., "Product": lambda key: ...}),
     )
 
-A resolver named `Type` answers `_entities` for that type; `Type.field` resolves a field.
+A resolver named `Type` answers `_entities` for that type; `Type.field` resolves a field;
+`Subscription.field` is an async generator function of its events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from inspect import isawaitable
 from typing import Any
 
 from graphql import (
     DirectiveDefinitionNode,
     DocumentNode,
+    ExecutionResult,
     GraphQLObjectType,
     ObjectTypeExtensionNode,
     SchemaExtensionNode,
@@ -23,6 +27,7 @@ from graphql import (
     extend_schema,
     graphql,
     parse,
+    subscribe,
 )
 
 from router.composition import Subgraph, compose
@@ -84,7 +89,11 @@ class Service:
             if member:
                 kind = self.schema.get_type(owner)
                 assert isinstance(kind, GraphQLObjectType)
-                kind.fields[member].resolve = _field(resolve)
+                if owner == "Subscription":
+                    kind.fields[member].subscribe = _field(resolve)
+                    kind.fields[member].resolve = lambda event, info, **_: event
+                else:
+                    kind.fields[member].resolve = _field(resolve)
         if entities:
             assert self.schema.query_type is not None
             self.schema.query_type.fields["_entities"].resolve = self._entities
@@ -108,6 +117,23 @@ class Service:
         result = await graphql(self.schema, query, variable_values=variables, operation_name=name)
         return dict(result.formatted)
 
+    async def subscribe(
+        self, query: str, variables: dict[str, Any], name: str | None, headers: Mapping[str, str]
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """A resolver named `Subscription.field` is an async generator of the field's values."""
+        self.asked.append((query, variables, headers))
+        results = subscribe(
+            self.schema, parse(query), variable_values=variables, operation_name=name
+        )
+        if isawaitable(results):
+            results = await results
+        if isinstance(results, ExecutionResult):
+            yield {"errors": [error.formatted for error in results.errors or ()]}
+            return
+        async with aclosing(results) as events:
+            async for result in events:
+                yield dict(result.formatted)
+
 
 def _field(resolve: Callable[..., Any]) -> Callable[..., Any]:
     return lambda parent, info, **arguments: resolve(parent, **arguments)
@@ -127,4 +153,7 @@ class FederatedGraph:
 
     def transports(self) -> dict[str, InProcessSubgraph]:
         """The services as in-process subgraphs."""
-        return {name: InProcessSubgraph(name, call) for name, call in self.services.items()}
+        return {
+            name: InProcessSubgraph(name, service, service.subscribe)
+            for name, service in self.services.items()
+        }

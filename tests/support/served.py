@@ -31,9 +31,13 @@ class Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: Any, port: int = 0) -> AsyncIterator[int]:
     """Serve it on 127.0.0.1; gives the port."""
-    server = Server(uvicorn.Config(app, port=port, log_level="error", lifespan="off"))
+    server = Server(
+        uvicorn.Config(app, port=port, log_level="error", lifespan="off", ws="websockets-sansio")
+    )
     task = asyncio.create_task(server.serve())
     await server.listening.wait()
-    yield server.port
-    server.should_exit = True
-    await task
+    try:
+        yield server.port
+    finally:
+        server.should_exit = True
+        await task
