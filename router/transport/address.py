@@ -40,7 +40,7 @@ def parse_address(service: str, url: str) -> Address:
         if not parts.path:
             raise SubgraphUrlError(service, url, "it names no socket")
         target = parse_qs(parts.query).get("path", ["/graphql"])[0]
-        return Address("", 0, parts.path, secure=False, target=target_of(target))
+        return Address("", 0, parts.path, secure=False, target=target_of(target, ""))
     if parts.scheme not in {"http", "https"}:
         reason = f"the scheme {parts.scheme!r} is unknown" if parts.scheme else "it has no scheme"
         raise SubgraphUrlError(service, url, reason)
@@ -56,7 +56,7 @@ def parse_address(service: str, url: str) -> Address:
     )
 
 
-def target_of(path: str, query: str = "") -> str:
+def target_of(path: str, query: str) -> str:
     """Path and query as they go on the request line: nothing in it may end the line."""
     safe = quote(path or "/", safe="/%:@!$&'()*+,;=~-._")
     return f"{safe}?{quote(query, safe='/%:@!$&()*+,;=~-._?')}" if query else safe

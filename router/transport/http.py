@@ -74,11 +74,13 @@ class HttpSubgraph:
     def _open_stream(self) -> WebSocketStream:
         from router.transport.websocket import WebSocketStream  # costs other starts 90 ms
 
-        path = self._settings.subscriptions.path
-        address = self._address
+        address, target = self._address, self._settings.subscriptions.path
+        if target is not None:
+            path, _, query = target.partition("?")
+            address = replace(address, target=target_of(path, query))
         return WebSocketStream(
             self.name,
-            address if path is None else replace(address, target=target_of(path)),
+            address,
             connect_timeout_seconds=self._settings.connect_timeout_seconds,
             message_bytes_max=self._settings.response_bytes_max,
             tls=self._tls,
