@@ -14,8 +14,9 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import IO, Self
 
 import psycopg
@@ -63,14 +64,23 @@ class EmbeddedPostgres:
     """A PostgreSQL server of this process, in `data_dir`.
 
     `durable=False` (tests only) trades safety against a power cut for speed. A `throwaway` cluster
-    is as durable while it runs, but nothing is written down for the next start.
+    is as durable while it runs, but nothing is written down for the next start. `settings` of the
+    server go before those of `SETTINGS`.
 
     `start` raises DataDirectoryInUse, DataDirectoryUnusable, PostgresNotFound and PostgresFailed.
     """
 
-    def __init__(self, data_dir: Path, *, durable: bool = True, throwaway: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        durable: bool = True,
+        throwaway: bool = False,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self.durable, self.throwaway = durable, throwaway
+        self._settings = SETTINGS | dict(settings)
         self.socket_dir: Path | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._lock: IO[str] | None = None
@@ -211,7 +221,7 @@ class EmbeddedPostgres:
 
     def _launch(self, binaries: Path, account: Account) -> None:
         self._check_version(binaries)
-        settings = {**SETTINGS, **({} if self.durable else NOT_DURABLE)}
+        settings = self._settings | ({} if self.durable else NOT_DURABLE)
         settings["unix_socket_directories"] = str(self.socket_dir)
         command = [str(binaries / "postgres"), "-D", str(self._cluster), "-p", str(PORT)]
         for name, value in settings.items():
