@@ -34,7 +34,7 @@ BATCH_EVENTS_MAX = 2_000
 BATCH_BYTES_MAX = 8 * 1_048_576
 SENT_BATCHES_MAX = 2
 AHEAD_APPENDS_MIN = 16
-"""What a batch is worth that is sent before the one before it is answered."""
+"""A batch that is sent before the one before it is answered has so many at least."""
 IDLE_SECONDS_MAX = 5
 """After this the database ends the transaction of a process that stopped in the middle of one."""
 LOCK_SECONDS_MAX = 10
@@ -95,6 +95,7 @@ class Committer:
         self._wanted = sys.maxsize
         """How many have to wait for us to be woken: from sleep by the lock, or, when we wait for an
         answer too, by a byte."""
+        self._appending = 0
         self._idle = False
         self._asleep = threading.Lock()
         self._asleep.acquire()
@@ -158,10 +159,15 @@ class Committer:
             self._woken.close()
             self._waking.close()
 
+    @property
+    def _flights_max(self) -> int:
+        """How many batches may be on their way: one while other processes keep the server busy."""
+        return SENT_BATCHES_MAX if self._writer.alone else 1
+
     def _turn(self) -> None:
         """Send what waits, then wait for more of it, or for an answer."""
-        while self._queue and len(self._flights) < SENT_BATCHES_MAX:
-            if self._flights and len(self._queue) < self._ahead_appends_min:
+        while self._queue and len(self._flights) < self._flights_max:
+            if self._flights and len(self._queue) < self._half():
                 break
             if tickets := self._take():
                 self._launch(Flight(tickets, Batch([ticket.request for ticket in tickets])))
@@ -180,20 +186,27 @@ class Committer:
     def _answered(self) -> bool:
         """Wait until there is an answer (true), or enough to be sent before."""
         assert self._wire is not None
-        if len(self._flights) < SENT_BATCHES_MAX:
-            self._wanted = self._ahead_appends_min
+        if len(self._flights) < self._flights_max:
+            self._wanted = self._half()
         answered = len(self._queue) < self._wanted and self._wire.wait(self._woken)
         self._wanted = sys.maxsize
         return answered
 
-    def _take(self) -> list[Ticket]:
-        """The next batch: what waits, up to the limits, and up to a half of those who append if
-        both are worth it: the server writes one then while callers are busy with the other. Where
-        other processes append too, the server is busy with theirs. Who gave up waiting is left out.
+    def _half(self) -> int:
+        """Half of those who append, if that is worth a batch: the server writes it then while the
+        other half is busy. There were as many as were seen to wait lately, or nearly.
         """
-        sent = sum(len(flight.tickets) for flight in self._flights)
-        half = max(self._ahead_appends_min, (len(self._queue) + sent + 1) // 2)
-        most = half if self._writer.alone else QUEUE_APPENDS_MAX
+        waiting = len(self._queue) + sum(len(flight.tickets) for flight in self._flights)
+        self._appending = max(waiting, self._appending)
+        return max(self._ahead_appends_min, (self._appending + 1) // 2)
+
+    def _take(self) -> list[Ticket]:
+        """The next batch: what waits, up to the limits, and to a half of those who append. Where
+        other processes append too, the server is busy with theirs: then all that waits is taken,
+        less often. Who gave up waiting is left out.
+        """
+        most = self._half() if self._flights_max > 1 else QUEUE_APPENDS_MAX
+        self._appending -= self._appending // 16
         tickets: list[Ticket] = []
         events = size = 0
         while self._queue and len(tickets) < most:
