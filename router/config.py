@@ -142,6 +142,23 @@ class Subscriptions(_Settings, frozen=True):
     enabled: bool = True
     total_max: int = 10_000
     """Subscriptions of all clients at once."""
+    connections_max: int = 10_000
+    """WebSockets of all clients at once."""
+    per_connection_max: int = 100
+    """Operations under way on one WebSocket, queries and mutations among them."""
+    init_seconds: float = 10.0
+    """How long a client that opened a WebSocket has to send `connection_init`."""
+    init_headers: tuple[str, ...] = (
+        "authorization",
+        "accept-language",
+        "traceparent",
+        "tracestate",
+        "x-correlation-id",
+        "x-read-position",
+        "x-router-query-plan",
+    )
+    """What the payload of `connection_init` may say in the place of headers, which browsers cannot
+    set there. Name none that a proxy in front of the router vouches for."""
     buffer_events_max: int = 100
     buffer_bytes_max: int = 10_000_000
     """What may wait for one subscriber who does not keep up: more than one event only within it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -119,6 +120,7 @@ class Metrics:
             "Streams of subgraphs that feed them; identical subscriptions share one.",
             registry=self.registry,
         )
+        self.websockets = Gauge("router_websockets", "Clients' WebSockets.", registry=self.registry)
         self.subscription_events = Counter(
             "router_subscription_events",
             "Events that came from subgraphs.",
@@ -143,6 +145,11 @@ class Metrics:
             counter = self._statuses[status] = self.requests.labels(str(status))
         counter.inc()
         self.request_seconds.observe(seconds)
+
+    def count_errors(self, errors: Iterable[Mapping[str, Any]]) -> None:
+        """Count the errors of an answer by their codes."""
+        for error in errors:
+            self.errors.labels(known_code(error.get("extensions", {}).get("code", "NONE"))).inc()
 
     def subgraph_called(self, service: str, outcome: str, seconds: float) -> None:
         """Count a call of a subgraph."""

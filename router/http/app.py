@@ -14,10 +14,13 @@ from starlette.types import Receive, Scope, Send
 from router.config import RouterConfig
 from router.executor import Subgraphs
 from router.http.actor_header import ActorSigner
+from router.http.callers import Callers
 from router.http.graphql import GraphQLEndpoint
 from router.http.headers import HeaderRules
 from router.http.health import health_routes
 from router.http.operation import OperationPipeline
+from router.http.subscriptions import SubscriptionHub
+from router.http.websocket import WebSocketEndpoint
 from router.planner import Planner, PlannerConfig
 from router.supergraph import Supergraph
 from router.telemetry import Metrics
@@ -46,6 +49,7 @@ class RouterApp:
         self.metrics = metrics
         self._subgraphs = subgraphs
         self._config = config
+        self.websockets = WebSocketEndpoint(endpoint)
         self._path = config.path
         self._stopping = self._closed = False
         self._other = Starlette(
@@ -58,6 +62,8 @@ class RouterApp:
         """GraphQL goes ahead of all other routes."""
         if scope["type"] == "http" and scope["path"] == self._path:
             await self.endpoint(scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == self._path:
+            await self.websockets(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         else:
@@ -79,10 +85,12 @@ class RouterApp:
         """
         self._stopping = True
         self.endpoint.subscriptions.stop()
+        self.websockets.stop()
 
     async def idle(self) -> None:
-        """Return once no request is being answered and nobody is subscribed."""
+        """Return once no request is being answered and nobody is subscribed or connected."""
         await self.endpoint.idle.wait()
+        await self.websockets.idle.wait()
         await self.endpoint.subscriptions.idle.wait()
 
     async def close(self) -> None:
@@ -125,14 +133,10 @@ def create_app(
     )
     planner = Planner(supergraph, PlannerConfig(strict_mutations=config.strict_mutations))
     pipeline = OperationPipeline(supergraph, config, subgraphs, planner)
-    endpoint = GraphQLEndpoint(
-        pipeline,
-        config,
-        metrics,
-        rules=HeaderRules(config.headers),
-        verifier=_verifier(config, jwks),
-        signer=_signer(config, actor_secret),
-    )
+    signer = _signer(config, actor_secret)
+    callers = Callers(config, HeaderRules(config.headers), _verifier(config, jwks), signer)
+    subscriptions = SubscriptionHub(config, metrics, signer)
+    endpoint = GraphQLEndpoint(pipeline, config, metrics, callers, subscriptions)
     return RouterApp(endpoint, pipeline, subgraphs, config, metrics)
 
 

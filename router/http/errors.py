@@ -167,9 +167,9 @@ class TooManySubscriptions(HttpRefusal):
     code: ClassVar[str] = "TOO_MANY_SUBSCRIPTIONS"
     status: ClassVar[int] = 503
 
-    def __init__(self, allowed: int, whose: str) -> None:
+    def __init__(self, allowed: int) -> None:
         self.allowed = allowed
-        super().__init__(f"{whose} has {allowed} subscriptions already: end one, or try later.")
+        super().__init__(f"There are {allowed} subscriptions already: end one, or try later.")
 
 
 class SubscriptionsDisabled(HttpRefusal):

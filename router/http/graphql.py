@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from router.config import RouterConfig
-from router.http.actor_header import ActorSigner
+from router.http.callers import Callers
 from router.http.errors import (
     BadRequest,
     DeadlineExceeded,
@@ -23,7 +23,7 @@ from router.http.errors import (
     RequestTimeout,
 )
 from router.http.explorer import ExplorerPage
-from router.http.headers import HeaderRules, correlation_id, request_id
+from router.http.headers import request_id
 from router.http.middleware.body import read_whole_body
 from router.http.middleware.cors import CorsPolicy
 from router.http.middleware.csrf import CsrfGuard
@@ -41,10 +41,7 @@ from router.http.response import (
 )
 from router.http.streaming import StreamFormat, stream_answers, stream_format, whole_stream
 from router.http.subscriptions import Subscriber, SubscriptionHub
-from router.telemetry import Metrics, known_code
-
-if TYPE_CHECKING:
-    from router.http.jwt import TokenVerifier
+from router.telemetry import Metrics
 
 GRACE_SECONDS: Final = 1.0
 """After the operation's deadline: time to complete a partial answer."""
@@ -61,23 +58,20 @@ class GraphQLEndpoint:
         pipeline: OperationPipeline,
         config: RouterConfig,
         metrics: Metrics,
-        *,
-        rules: HeaderRules,
-        verifier: TokenVerifier | None,
-        signer: ActorSigner | None,
+        callers: Callers,
+        subscriptions: SubscriptionHub,
     ) -> None:
         self.pipeline = pipeline
         self.config = config
         self.metrics = metrics
+        self.callers = callers
+        self.subscriptions = subscriptions
         self.in_flight = 0
         self.idle = asyncio.Event()
         self.idle.set()
-        self.subscriptions = SubscriptionHub(config, metrics, signer)
-        self._rules = rules
-        self._verifier = verifier
-        self._signer = signer
-        self._cors = CorsPolicy(config.cors)
-        self._csrf = CsrfGuard(config.csrf)
+        self._returned = callers.rules.response
+        self.cors = CorsPolicy(config.cors)
+        self.csrf = CsrfGuard(config.csrf)
         self._page = ExplorerPage() if config.graphiql else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,20 +82,28 @@ class GraphQLEndpoint:
         """
         exchange = _Exchange(scope, receive, send)
         started = time.perf_counter()
-        self.in_flight += 1
-        if self.in_flight == 1:
-            self.idle.clear()
+        self.enter()
         try:
             await self._answer(exchange)
         finally:
-            self.in_flight -= 1
-            if self.in_flight == 0:
-                self.idle.set()
+            self.leave()
             seconds = time.perf_counter() - started
             self.metrics.answered(exchange.status, seconds)
             self._log(exchange, seconds)
         if exchange.subscriber is not None:
             await self._stream(exchange, exchange.subscriber)
+
+    def enter(self) -> None:
+        """One more operation is under way; `leave` when it is answered."""
+        self.in_flight += 1
+        if self.in_flight == 1:
+            self.idle.clear()
+
+    def leave(self) -> None:
+        """One less."""
+        self.in_flight -= 1
+        if self.in_flight == 0:
+            self.idle.set()
 
     async def _answer(self, exchange: _Exchange) -> None:
         limit = self.config.deadline_seconds + GRACE_SECONDS
@@ -148,13 +150,13 @@ class GraphQLEndpoint:
                 await exchange.send_bytes(200, self._page.body, self._page.headers)
                 return
             self._negotiate(exchange)
-            self._csrf.check_get(headers)
+            self.csrf.check_get(headers)
             request = read_query_string(
                 exchange.scope["query_string"],
                 variables_depth_max=config.limits.variables_depth_max,
             )
         elif method == "OPTIONS":
-            allow = [(b"allow", ALLOWED.encode()), *self._cors.preflight_headers(headers)]
+            allow = [(b"allow", ALLOWED.encode()), *self.cors.preflight_headers(headers)]
             await exchange.send_bytes(204, b"", allow)
             return
         else:
@@ -164,7 +166,13 @@ class GraphQLEndpoint:
     async def _execute(
         self, exchange: _Exchange, request: GraphQLRequest | list[GraphQLRequest], *, by_get: bool
     ) -> None:
-        caller = await self._caller(exchange, by_get=by_get)
+        client = exchange.scope.get("client")
+        caller = await self.callers.caller(
+            exchange.headers,
+            client=client[0] if client else None,
+            request_id=exchange.request_id,
+            by_get=by_get,
+        )
         if exchange.stream is not None and exchange.scope["method"] != "HEAD":
             if isinstance(request, GraphQLRequest):
                 await self._execute_streamed(exchange, request, caller)
@@ -227,7 +235,7 @@ class GraphQLEndpoint:
             (b"cache-control", b"no-store"),
             (b"x-accel-buffering", b"no"),  # proxies that read it pass on each event at once
             (b"x-request-id", exchange.request_id.encode()),
-            *self._cors.answer_headers(exchange.headers.get(b"origin")),
+            *self.cors.answer_headers(exchange.headers.get(b"origin")),
         ]
         ending = await stream_answers(
             subscriber,
@@ -238,36 +246,7 @@ class GraphQLEndpoint:
             heartbeat_seconds=self.config.subscriptions.heartbeat_seconds,
         )
         if ending is not None:
-            for error in ending.errors:
-                self.metrics.errors.labels(
-                    known_code(error.get("extensions", {}).get("code"))
-                ).inc()
-
-    async def _caller(self, exchange: _Exchange, *, by_get: bool) -> Caller:
-        """Who asks, and what subgraphs are told of it."""
-        headers, actor, claims = exchange.headers, None, None
-        if self._verifier is not None:
-            authorization = headers.get(b"authorization")
-            if authorization is not None:
-                claims = await self._verifier.verify(authorization.decode("latin-1"))
-                if self._signer is not None:
-                    actor = self._signer.sign(claims, now=time.time())
-        client = exchange.scope.get("client")
-        to_subgraphs = self._rules.to_subgraphs(
-            headers,
-            client=client[0] if client else None,
-            request_id=exchange.request_id,
-            correlation_id=correlation_id(headers, exchange.request_id),
-            actor=actor,
-        )
-        plan = headers.get(b"x-router-query-plan") if self.config.expose_query_plan else None
-        return Caller(
-            headers=to_subgraphs,
-            deadline=asyncio.get_running_loop().time() + self.config.deadline_seconds,
-            by_get=by_get,
-            query_plan=plan.decode("latin-1") if plan else None,
-            claims=claims,
-        )
+            self.metrics.count_errors(ending.errors)
 
     async def _send(
         self,
@@ -282,10 +261,10 @@ class GraphQLEndpoint:
             (b"cache-control", b"no-store"),
             (b"x-request-id", exchange.request_id.encode()),
         ]
-        if self._cors.enabled:
-            headers += self._cors.answer_headers(exchange.headers.get(b"origin"))
+        if self.cors.enabled:
+            headers += self.cors.answer_headers(exchange.headers.get(b"origin"))
         for name, value in from_subgraphs:
-            if name in self._rules.response:
+            if name in self._returned:
                 headers.append((name.encode("latin-1"), value.encode("latin-1", "replace")))
         await exchange.send_bytes(status, body, headers)
 
@@ -306,7 +285,7 @@ class GraphQLEndpoint:
             (b"content-length", b"%d" % len(body)),
             (b"cache-control", b"no-store"),
             (b"x-request-id", exchange.request_id.encode()),
-            *self._cors.answer_headers(exchange.headers.get(b"origin")),
+            *self.cors.answer_headers(exchange.headers.get(b"origin")),
         ]
         await exchange.send_bytes(refusal.status, body, raw)
 
@@ -325,10 +304,10 @@ class GraphQLEndpoint:
         await self._send(exchange, 500, body)
 
     def _note_errors(self, exchange: _Exchange, answer: Answer) -> None:
-        for error in answer.body.get("errors", ()):
-            code = error.get("extensions", {}).get("code", "NONE")
-            exchange.codes.append(code)
-            self.metrics.errors.labels(known_code(code)).inc()
+        errors = answer.body.get("errors", ())
+        if errors:
+            self.metrics.count_errors(errors)
+            exchange.codes += [error.get("extensions", {}).get("code", "NONE") for error in errors]
 
     def _log(self, exchange: _Exchange, seconds: float) -> None:
         settings = self.config.logs

@@ -54,8 +54,8 @@ def read_body(
             raise BatchTooLarge(len(value), batch_max)
         if not value:
             raise BadRequest("The batch is empty.")
-        return [_read(item, variables_depth_max) for item in value]
-    return _read(value, variables_depth_max)
+        return [read_request(item, variables_depth_max) for item in value]
+    return read_request(value, variables_depth_max)
 
 
 def read_query_string(query_string: bytes, *, variables_depth_max: int) -> GraphQLRequest:
@@ -81,10 +81,11 @@ def read_query_string(query_string: bytes, *, variables_depth_max: int) -> Graph
             members.pop(name, None)
     if not members.get("operationName"):
         members.pop("operationName", None)
-    return _read(members, variables_depth_max)
+    return read_request(members, variables_depth_max)
 
 
-def _read(value: Any, variables_depth_max: int) -> GraphQLRequest:
+def read_request(value: Any, variables_depth_max: int) -> GraphQLRequest:
+    """One request of JSON. Raises BadRequest."""
     if type(value) is not dict:
         raise BadRequest("A GraphQL request is a JSON object.")
     query = value.get("query")

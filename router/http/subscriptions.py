@@ -227,7 +227,7 @@ class SubscriptionHub:
         if not settings.enabled:
             raise SubscriptionsDisabled
         if len(self._subscribers) >= settings.total_max:
-            raise TooManySubscriptions(settings.total_max, "The router")
+            raise TooManySubscriptions(settings.total_max)
         subscriber = Subscriber(self, caller)
         self._subscribers.add(subscriber)
         self.idle.clear()

@@ -31,6 +31,10 @@ class CorsPolicy:
         self.enabled = bool(settings.origins)
         self._expose = ", ".join(settings.expose_headers).encode("latin-1")
 
+    def allows(self, origin: bytes | None) -> bool:
+        """Whether pages of this origin may ask."""
+        return origin is not None and (self._any or origin in self._origins)
+
     def answer_headers(self, origin: bytes | None) -> RawHeaders:
         """Headers for an answer to a request from `origin`; `vary` also where it is refused."""
         if not self.enabled or origin is None:

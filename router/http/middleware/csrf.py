@@ -21,6 +21,16 @@ class CsrfGuard:
         self._enabled = settings.enabled
         self._proofs = tuple(name.lower().encode("latin-1") for name in settings.headers)
 
+    def check_upgrade(self, headers: Mapping[bytes, bytes], *, allowed: bool) -> None:
+        """Raises CsrfSuspected where a foreign page opens a WebSocket: the browser asks nobody and
+        sends its cookies along. `allowed`: whether pages of that origin may (CORS).
+        """
+        origin = headers.get(b"origin")
+        if not self._enabled or origin is None or allowed:
+            return
+        if not same_host(origin, headers.get(b"host")):
+            raise CsrfSuspected("Pages of this origin may not connect: name it in `cors.origins`.")
+
     def check_get(self, headers: Mapping[bytes, bytes]) -> None:
         """Raises CsrfSuspected unless the request cannot be a foreign page's doing."""
         if not self._enabled:
@@ -34,7 +44,7 @@ class CsrfGuard:
             foreign = site not in {b"same-origin", b"none"}
         else:
             origin = headers.get(b"origin")
-            foreign = origin is not None and not _same_host(origin, headers.get(b"host"))
+            foreign = origin is not None and not same_host(origin, headers.get(b"host"))
         if foreign:
             proofs = ", ".join(name.decode("latin-1") for name in self._proofs)
             raise CsrfSuspected(
@@ -42,5 +52,6 @@ class CsrfGuard:
             )
 
 
-def _same_host(origin: bytes, host: bytes | None) -> bool:
+def same_host(origin: bytes, host: bytes | None) -> bool:
+    """Whether a page of this origin came from this host."""
     return host is not None and urlsplit(origin).netloc == host
