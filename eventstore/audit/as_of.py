@@ -1,4 +1,7 @@
-"""How things stood: a stream's state at a version, and what differs between two versions.
+"""How things stood: a stream's state at a version or a time, and what differs between two versions.
+
+An event has two times: when it happened, and when the log learned of it. So how things stood at a
+time has two answers, by what is known now and by what was known then (`Time`).
 
 States are folded from events by the aggregate that decided them, and compared as plain JSON values.
 """
@@ -8,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -17,6 +22,38 @@ from eventstore.event import Folds, Recorded
 
 Plain = Callable[[Any], Any]
 """A state as JSON values; what nobody is to read is left out."""
+
+
+class Time(Enum):
+    """The time of an event that counts."""
+
+    RECORDED = "RECORDED"
+    """When the log learned of it: what was known then."""
+    OCCURRED = "OCCURRED"
+    """When it happened: how it was then, by what is known now."""
+
+    def of(self, recorded: Recorded[Any]) -> datetime:
+        """That time of an event."""
+        if self is Time.RECORDED:
+            return recorded.recorded_at
+        return recorded.metadata.occurred_at
+
+
+def until(
+    events: Iterable[Recorded[Any]], at: datetime | None, by: Time = Time.RECORDED
+) -> list[Recorded[Any]]:
+    """Those of a stream's events that are of a time, or before it, in the order of the stream:
+    each was decided by who knew those before it, however late they were told of.
+    """
+    return [recorded for recorded in events if at is None or by.of(recorded) <= at]
+
+
+def left_out(seen: Sequence[Recorded[Any]]) -> tuple[int, ...]:
+    """The versions, up to that of the last of `seen`, which are not in it: what was recorded before
+    it and happened later.
+    """
+    versions = {recorded.version for recorded in seen}
+    return tuple(v for v in range(1, max(versions, default=0)) if v not in versions)
 
 
 @dataclass(frozen=True, slots=True)

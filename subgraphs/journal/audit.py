@@ -12,6 +12,7 @@ import msgspec
 import strawberry
 from strawberry.scalars import JSON
 
+from eventstore.audit.as_of import Time
 from subgraphs.journal.events import LogVerified
 from subgraphs.journal.reads import Row
 from subgraphs.journal.redaction import SECRET_FIELDS, redact
@@ -20,7 +21,7 @@ from subgraphs.journal.waiting import caught_up, own_log_copied
 from subgraphs.shared.auth import Role
 from subgraphs.shared.errors import InvalidValue, NotFound
 from subgraphs.shared.graphql import field
-from subgraphs.shared.log_audit import LogAudit, LogUnreachable
+from subgraphs.shared.log_audit import LogAudit, LogUnreachable, StateThen
 
 
 @strawberry.type(description="What a verification of a whole log found.")
@@ -95,6 +96,9 @@ class StreamState:
     folded: bool = strawberry.field(
         description="False where nothing folds such streams: each field as an event last had it."
     )
+    without_versions: list[int] = strawberry.field(
+        description="Of those up to `version`: recorded before its event, but happened later."
+    )
 
 
 @strawberry.federation.type(shareable=True)
@@ -136,26 +140,30 @@ class AuditQuery:
             document=document.decode(),
         )
 
-    @field("Any stream as it stood at a version, or as it was recorded by a time.")
+    @field(
+        "Any stream as it stood at a version, or at a time: as far as it was recorded by then, "
+        "or `by: OCCURRED` by what is known now, with what was recorded late."
+    )
     async def as_of(
         self,
         info: Info,
         stream_id: strawberry.ID,
         version: int | None = None,
         at: datetime | None = None,
+        by: Time = Time.RECORDED,
     ) -> StreamState | None:
         require_auditor(info)
         await caught_up(info)
         moment = at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
         for service in await info.context.resources.reads.services_of(str(stream_id)):
-            found = await _audits(info)[service].as_of(str(stream_id), version, moment)
+            found = await _audits(info)[service].as_of(str(stream_id), version, moment, by)
             if found is None:
                 continue
             text = bytes(found.state)
             if not found.folded:
-                merged = await _merged(info, service, str(stream_id), found.version)
+                merged = await _merged(info, service, str(stream_id), found)
                 text = msgspec.json.encode(merged)
-            info.context.reading.saw(text, events=found.version)
+            info.context.reading.saw(text, events=found.version - len(found.without))
             state, redacted = redact(text)
             return StreamState(
                 service=service,
@@ -165,6 +173,7 @@ class AuditQuery:
                 state=msgspec.json.decode(state),
                 redacted_fields=redacted,
                 folded=found.folded,
+                without_versions=list(found.without),
             )
         return None
 
@@ -231,11 +240,13 @@ def check_service(info: Info, name: str) -> None:
         raise NotFound("service", name, path=["service"])
 
 
-async def _merged(info: Info, service: str, stream: str, version: int) -> dict[str, Any]:
-    """Each field as an event up to the version last had it."""
+async def _merged(info: Info, service: str, stream: str, then: StateThen) -> dict[str, Any]:
+    """Each field as an event that counts last had it."""
     state: dict[str, Any] = {}
-    for data in await info.context.resources.reads.payloads(service, stream, version):
-        state.update(data)
+    payloads = await info.context.resources.reads.payloads(service, stream, then.version)
+    for version, data in payloads.items():
+        if version not in then.without:
+            state.update(data)
     return state
 
 

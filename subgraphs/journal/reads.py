@@ -176,14 +176,14 @@ class JournalReads:
         )
         return [row["service"] for row in rows]
 
-    async def payloads(self, service: str, stream: str, version: int) -> list[dict[str, Any]]:
-        """Payloads of a stream's events up to a version, in order."""
+    async def payloads(self, service: str, stream: str, version: int) -> dict[int, dict[str, Any]]:
+        """Payloads of a stream's events up to a version, by their versions, in order."""
         rows = await self._fetch(
             "SELECT * FROM public.journal_events"
             " WHERE service = %s AND stream = %s AND version <= %s ORDER BY version",
             (service, stream, version),
         )
-        return [row["data"] for row in rows]
+        return {row["version"]: row["data"] for row in rows}
 
     async def last_verified(self) -> dict[str, Row]:
         """The last `log.verified` about each service's log."""

@@ -9,18 +9,19 @@ from typing import Any
 import msgspec
 
 from eventstore import EventStore
-from eventstore.audit.as_of import Change, differences, fold
+from eventstore.audit.as_of import Change, Time, differences, fold, left_out, until
 from eventstore.audit.as_of import plain as plain_values
 from subgraphs.orders.order import Order
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`state` is the order's state as JSON text."""
+    """`state` is the order's state as JSON text; the versions `without` are not in it."""
 
     version: int
     at: datetime
     state: str
+    without: tuple[int, ...]
 
 
 class OrderHistory:
@@ -30,20 +31,22 @@ class OrderHistory:
         self._store = store
 
     async def as_of(
-        self, order_id: str, *, version: int | None, at: datetime | None
+        self, order_id: str, *, version: int | None, at: datetime | None, by: Time
     ) -> Snapshot | None:
-        """The order at a version, or as it was recorded by a time; None before there was one."""
+        """The order at a version, or at a time, by the time of events that `by` names; None before
+        there was one.
+        """
         if version is not None and version < 1:
             return None
         if at is not None and at.tzinfo is None:
             at = at.replace(tzinfo=UTC)
         events = await self._store.read_stream(order_id, up_to_version=version)
-        seen = [recorded for recorded in events if at is None or recorded.recorded_at <= at]
+        seen = until(events, at, by)
         if not seen:
             return None
         state = fold(Order, order_id, seen)
         text = msgspec.json.encode(plain(state), order="sorted").decode()
-        return Snapshot(seen[-1].version, seen[-1].recorded_at, text)
+        return Snapshot(seen[-1].version, by.of(seen[-1]), text, left_out(seen))
 
     async def diff(self, order_id: str, from_version: int, to_version: int) -> list[Change]:
         """What differs between two versions, by path; going backwards is allowed, and 0 is before

@@ -9,6 +9,7 @@ from enum import Enum
 import msgspec
 import strawberry
 
+from eventstore.audit.as_of import Time
 from subgraphs.orders.cart_handlers import ACTS_FOR_OTHERS, SEES_OTHERS
 from subgraphs.orders.order_handlers import RESUMES
 from subgraphs.orders.parts import Shortage
@@ -86,6 +87,9 @@ class OrderSnapshot:
     version: int
     at: datetime
     state: str = strawberry.field(description="The order's state as JSON text.")
+    without_versions: list[int] = strawberry.field(
+        description="Of those up to `version`: recorded before its event, but happened later."
+    )
 
 
 @strawberry.federation.type(shareable=True)
@@ -244,16 +248,29 @@ class Order(Node):
             actions.append("resumePlacement")
         return actions
 
-    @field("The order as it was at a version, or at a time; null before it was placed.")
+    @field(
+        "The order as it was at a version, or at a time: as far as it was recorded by then, or "
+        "`by: OCCURRED` by what is known now. Null before it was placed."
+    )
     async def as_of(
-        self, info: Info, version: int | None = None, at: datetime | None = None
+        self,
+        info: Info,
+        version: int | None = None,
+        at: datetime | None = None,
+        by: Time = Time.RECORDED,
     ) -> OrderSnapshot | None:
         asked(info, of=self.view.id)
-        snapshot = await info.context.resources.history.as_of(self.view.id, version=version, at=at)
+        history = info.context.resources.history
+        snapshot = await history.as_of(self.view.id, version=version, at=at, by=by)
         if snapshot is None:
             return None
         info.context.reading.saw(snapshot.state.encode(), events=snapshot.version)
-        return OrderSnapshot(version=snapshot.version, at=snapshot.at, state=snapshot.state)
+        return OrderSnapshot(
+            version=snapshot.version,
+            at=snapshot.at,
+            state=snapshot.state,
+            without_versions=list(snapshot.without),
+        )
 
     @field("What differs between two versions, with the events that made it so.")
     async def diff(self, info: Info, from_version: int, to_version: int) -> list[FieldChange]:

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from eventstore.audit import EventHash
-from eventstore.audit.as_of import Change
+from eventstore.audit.as_of import Change, Time
 from eventstore.http_client import UNREACHABLE, HttpClient
 from subgraphs.shared.errors import InvalidValue
 from subgraphs.shared.log_audit import (
@@ -45,6 +45,7 @@ async def answer(audit: LogAudit, what: str, given: Mapping[str, str]) -> bytes:
                 given["stream"],
                 None if version is None else int(version),
                 None if at is None else datetime.fromisoformat(at).astimezone(UTC),
+                Time(given.get("by", Time.RECORDED.value)),
             )
         case "diff":
             found = await audit.diff(given["stream"], int(given["from"]), int(given["to"]))
@@ -77,10 +78,10 @@ class HttpAudit:
         return found
 
     async def as_of(
-        self, stream: str, version: int | None, at: datetime | None
+        self, stream: str, version: int | None, at: datetime | None, by: Time = Time.RECORDED
     ) -> StateThen | None:
         moment = at.isoformat() if at is not None else None
-        given = {"stream": stream, "version": version, "at": moment}
+        given = {"stream": stream, "version": version, "at": moment, "by": by.value}
         found: StateThen | None = await self._ask("as-of", StateThen | None, given)
         return found
 

@@ -27,7 +27,7 @@ from eventstore.audit import (
     status,
     verify,
 )
-from eventstore.audit.as_of import Change, History
+from eventstore.audit.as_of import Change, History, Time, left_out, until
 from subgraphs.shared.errors import RequestError
 
 T = TypeVar("T")
@@ -92,13 +92,15 @@ class Verified(msgspec.Struct, frozen=True):
 
 class StateThen(msgspec.Struct, frozen=True):
     """A stream as it stood, folded by its owner; `state` is null where nothing folds such streams.
-    All events up to `version` are in it.
+    All events up to `version` are in it but those `without`, which happened later than what was
+    asked for. `at` is the time, of the kind asked for, of the last one.
     """
 
     version: int
     at: datetime
     folded: bool
     state: msgspec.Raw
+    without: tuple[int, ...] = ()
 
 
 class LogAudit(Protocol):
@@ -117,8 +119,10 @@ class LogAudit(Protocol):
         ...
 
     async def as_of(
-        self, stream: str, version: int | None, at: datetime | None
-    ) -> StateThen | None: ...
+        self, stream: str, version: int | None, at: datetime | None, by: Time = Time.RECORDED
+    ) -> StateThen | None:
+        """Null before there was anything. `by` says which time of events is `at`."""
+        ...
 
     async def diff(self, stream: str, from_version: int, to_version: int) -> list[Change] | None:
         """None where nothing folds such streams."""
@@ -164,19 +168,25 @@ class LocalAudit:
             raise LogUnreachable(self._store.name, str(error).strip()) from None
 
     async def as_of(
-        self, stream: str, version: int | None, at: datetime | None
+        self, stream: str, version: int | None, at: datetime | None, by: Time = Time.RECORDED
     ) -> StateThen | None:
         if version is not None and version < 1:
             return None
         events = await self._events(stream, version)
-        seen = [recorded for recorded in events if at is None or recorded.recorded_at <= at]
+        seen = until(events, at, by)
         if not seen:
             return None
         history = self._histories.get(stream.partition("_")[0])
         state = history.state(stream, seen) if history is not None else None
         text = msgspec.json.encode(state, order="sorted")
         last = seen[-1]
-        return StateThen(last.version, last.recorded_at, history is not None, msgspec.Raw(text))
+        return StateThen(
+            max(recorded.version for recorded in seen),
+            by.of(last),
+            history is not None,
+            msgspec.Raw(text),
+            left_out(seen),
+        )
 
     async def diff(self, stream: str, from_version: int, to_version: int) -> list[Change] | None:
         history = self._histories.get(stream.partition("_")[0])

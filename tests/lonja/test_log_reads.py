@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from eventstore import Actor, Append, EventStore, EventTypes, Metadata
+from eventstore import ANY, Actor, Append, EventStore, EventTypes, Metadata
 from lonja.cli import main
 from lonja.settings import SERVICES
-from subgraphs.orders.cart_events import CartCreated
+from subgraphs.orders.cart_events import CartCreated, CartLineSet
 from subgraphs.shared.ids import new_id
 
 pytestmark = pytest.mark.slow
@@ -89,6 +89,46 @@ def test_each_way_to_read_is_recorded(logs: Logs, tmp_path: Path) -> None:
     told = [row for row in found if row["asked"][0]["field"] != "lonja log trace"]
     assert [row["persons"] for row in told if row["events"]] == [[logs.customer]] * 6
     assert found[-1]["events"] == 1
+
+
+async def _late(conninfo: str, cart: str) -> datetime:
+    """A line of the 3rd that is recorded first, and then one of the 2nd; when the first was."""
+    types = EventTypes([CartCreated, CartLineSet])
+    async with EventStore(conninfo, types, name="orders") as store:
+        for day, variant in ((3, "var_c"), (2, "var_b")):
+            line = CartLineSet(cart, variant, variant, "Silk", 100, 1)
+            at = AT.replace(day=day)
+            who = Metadata(
+                actor=Actor("staff", "anna"),
+                command_id=f"cmd_{day}",
+                correlation_id="cor_2",
+                occurred_at=at,
+            )
+            await store.append(Append(cart, [line], ANY), metadata=who)
+        _, first, _ = await store.read_stream(cart)
+    return first.recorded_at
+
+
+def test_a_time_is_when_it_was_recorded_or_when_it_happened(logs: Logs) -> None:
+    first = asyncio.run(_late(logs.databases["orders"], logs.cart)).isoformat()
+    then = "2026-01-02T12:00:00"
+
+    def lines(*arguments: str) -> tuple[list[str], list[int]]:
+        shown = lonja("show", logs.cart, "--json", "--at", *arguments)
+        assert shown.exit_code == 0, shown.output
+        found = json.loads(shown.stdout)
+        return list(found["state"]["lines"]), found["without"]
+
+    assert lines(first) == (["var_c"], []), "what was known"
+    assert lines(then, "--effective") == (["var_b"], [2]), "what is known now"
+    before = lonja("show", logs.cart, "--at", then)
+    assert (before.exit_code, "the first event recorded" in before.stderr) == (1, True)
+    shown = lonja("show", logs.cart, "--at", then, "--effective").stdout
+    assert "version 3, occurred 2026-01-02" in shown
+    assert "without 2, which happened later" in shown
+    for wrong in ((), ("--at", "1")):
+        refused = lonja("show", logs.cart, "--effective", *wrong)
+        assert (refused.exit_code, "--effective needs --at TIME" in refused.stderr) == (2, True)
 
 
 def test_the_user_of_the_system_is_named_unless_another_is(logs: Logs) -> None:

@@ -11,7 +11,7 @@ import click
 import orjson
 
 from eventstore import Recorded
-from eventstore.audit.as_of import History
+from eventstore.audit.as_of import History, Time, left_out, until
 from lonja.commands.log.logs import NothingFound, described, redacted
 from lonja.commands.log.recorded import AS, record, seen
 from lonja.databases import running_server
@@ -24,6 +24,11 @@ from lonja.wiring import build_service
 @click.argument("stream")
 @click.option("--at", metavar="VERSION|TIME", help="The state then, instead of the events.")
 @click.option(
+    "--effective",
+    is_flag=True,
+    help="With --at TIME: how it stood then by what is known now, not by what was recorded then.",
+)
+@click.option(
     "--diff", nargs=2, type=click.IntRange(0), metavar="V1 V2", help="What differs between two."
 )
 @AS
@@ -32,6 +37,7 @@ from lonja.wiring import build_service
 def show(
     stream: str,
     at: str | None,
+    effective: bool,
     diff: tuple[int, int] | None,
     reader: str,
     data_dir: Path | None,
@@ -40,20 +46,24 @@ def show(
     """STREAM, such as an order's id: every event with its payload.
 
     With --at the state as it stood at a version, or as it was recorded by a time (ISO 8601, UTC
-    unless it says otherwise). With --diff the values that differ between two versions, and the
-    event that made each so; version 0 is before the first event.
+    unless it says otherwise). An event that was recorded late is not in what was known before; add
+    --effective to count it from when it happened. With --diff the values that differ between two
+    versions, and the event that made each so; version 0 is before the first event.
     """
     if at is not None and diff is not None:
         raise click.UsageError("give --at or --diff, not both")
+    if effective and (at is None or at.isdecimal()):
+        raise click.UsageError("--effective needs --at TIME: a version has no time of its own")
+    by = Time.OCCURRED if effective else Time.RECORDED
     settings = load(data_dir=data_dir)
     service, events, history = asyncio.run(_stream(settings, stream))
     described_events = [described(service, event) for event in events]
-    asked = {"stream": stream, "at": at, "diff": diff}
+    asked = {"stream": stream, "at": at, "effective": effective or None, "diff": diff}
     asyncio.run(record(settings, reader, seen("show", asked, described_events)))
     if diff is not None:
         _print_differences(_known(history, stream), stream, events, diff, as_json)
     elif at is not None:
-        _print_state(_known(history, stream), stream, _until(events, at), as_json)
+        _print_state(_known(history, stream), stream, _until(events, at, by), by, as_json)
     else:
         _print_events(described_events, as_json)
 
@@ -87,8 +97,10 @@ def _known(history: History | None, stream: str) -> History:
     return history
 
 
-def _until(events: list[Recorded[Any]], at: str) -> list[Recorded[Any]]:
-    """The events up to a version or a time. Raises NothingFound if it was not there yet."""
+def _until(events: list[Recorded[Any]], at: str, by: Time) -> list[Recorded[Any]]:
+    """The events up to a version, or a time of the kind `by`. Raises NothingFound if there was
+    nothing yet.
+    """
     if at.isdecimal():
         found = [event for event in events if event.version <= int(at)]
     else:
@@ -100,20 +112,26 @@ def _until(events: list[Recorded[Any]], at: str) -> list[Recorded[Any]]:
                 param_hint="--at",
             ) from None
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found = [event for event in events if event.recorded_at <= moment]
+        found = until(events, moment, by)
     if not found:
-        first = events[0].recorded_at.isoformat(timespec="seconds")
-        raise NothingFound(f"there was nothing at {at}: the first event was recorded {first}")
+        first = min(map(by.of, events)).isoformat(timespec="milliseconds")
+        raise NothingFound(f"there was nothing at {at}: the first event {by.value.lower()} {first}")
     return found
 
 
-def _print_state(history: History, stream: str, events: list[Recorded[Any]], as_json: bool) -> None:
-    last, state = events[-1], history.state(stream, events)
+def _print_state(
+    history: History, stream: str, events: list[Recorded[Any]], by: Time, as_json: bool
+) -> None:
+    last, state, without = events[-1], history.state(stream, events), left_out(events)
+    times = {"recorded_at": last.recorded_at, "occurred_at": last.metadata.occurred_at}
     if as_json:
-        print_json({"version": last.version, "recorded_at": last.recorded_at, "state": state})
+        print_json({"version": last.version, **times, "without": without, "state": state})
         return
-    when = last.recorded_at.isoformat(timespec="milliseconds")
-    console.print(f"[bold]version {last.version}[/bold], recorded {when} ({last.type})")
+    when = by.of(last).isoformat(timespec="milliseconds")
+    told = f"[bold]version {last.version}[/bold], {by.value.lower()} {when} ({last.type})"
+    if without:
+        told += f", without {', '.join(map(str, without))}, which happened later"
+    console.print(told)
     console.print(orjson.dumps(state, option=orjson.OPT_INDENT_2).decode(), markup=False)
 
 

@@ -7,7 +7,14 @@ from typing import NewType
 
 import strawberry
 
+from eventstore.audit.as_of import Time
 from subgraphs.shared import errors, money
+
+strawberry.enum(
+    Time,
+    name="EventTime",
+    description="RECORDED: when the log learned of an event. OCCURRED: when it happened.",
+)
 
 DecimalString = NewType("DecimalString", str)
 CurrencyCode = NewType("CurrencyCode", str)

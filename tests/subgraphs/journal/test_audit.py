@@ -6,17 +6,19 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from eventstore import ANY, Actor, Append, Metadata
 from eventstore.audit import Seal, Signer, check, seal_next
 from subgraphs.journal.app import build
 from subgraphs.journal.schema import JournalResources
 from subgraphs.products.app import build as build_products
+from subgraphs.products.events import ProductPublished, ProductUnpublished
 from subgraphs.shared.auth import Role, feed_authorization
 from subgraphs.shared.events import AuditRead
 from subgraphs.shared.http_audit import HttpAudit
@@ -207,6 +209,43 @@ async def test_any_stream_as_it_stood_and_what_changed(shop: Shop) -> None:
     changes = await shop.auditor.ask(DIFF, id=product_id, **versions)
     assert {change["eventId"] for change in changes} == {str(last.id)}
     assert await shop.auditor.ask(DIFF, id=product_id, **{"from": 1, "to": 1}) == []
+
+
+def told(occurred: datetime) -> Metadata:
+    who, command = Actor("staff", "anna"), new_id("cmd")
+    return Metadata(actor=who, command_id=command, correlation_id=command, occurred_at=occurred)
+
+
+LATE = """query($id: ID!, $at: DateTime, $by: EventTime) {
+  asOf(streamId: $id, at: $at, by: $by) { version at state withoutVersions } }"""
+
+
+async def test_what_was_recorded_late_counts_from_when_it_happened(shop: Shop) -> None:
+    """Created now; that it is unpublished on day 5 is recorded before its publication on day 3."""
+    created = await staff(shop.products).ask(CREATE, slug="silk", key="silk")
+    product_id, start = created["product"]["id"], datetime.now(UTC)
+    fifth, third = start + timedelta(days=5), start + timedelta(days=3)
+    for event, occurred in (
+        (ProductUnpublished(product_id, "default", "sold out"), fifth),
+        (ProductPublished(product_id, "default"), third),
+    ):
+        who = told(occurred)
+        await shop.products.store.append(Append(product_id, [event], ANY), metadata=who)
+    head = await shop.products.store.head()
+    await shop.journal.resources.follower.wait_for("products", head, WAIT_SECONDS_MAX)
+    *_, unpublished, published = await shop.products.store.read_stream(product_id)
+
+    async def then(**given: str) -> tuple[int, list[int], bool]:
+        found = await shop.auditor.ask(LATE, id=product_id, **given)
+        return found["version"], found["withoutVersions"], bool(found["state"]["channels"])
+
+    last, before = published.version, unpublished.version - 1
+    at = {"at": (start + timedelta(days=4)).isoformat()}
+    assert await then(**at, by="OCCURRED") == (last, [before + 1], True)
+    assert await then(**at) == (last, [], True), "all of it was recorded by then"
+    known = {"at": unpublished.recorded_at.isoformat()}
+    assert await then(**known) == (before + 1, [], False)
+    assert await then(**known, by="OCCURRED") == (before, [], False)
 
 
 async def test_what_nothing_folds_is_merged_from_its_events(shop: Shop) -> None:
