@@ -181,10 +181,11 @@ class _Walk:
             )
         if not seen:
             raise _Broken(
-                min(header.last, self.sealed + 1),
+                min(header.first, self.sealed + 1),
                 "the chain of seals",
                 f"one of {self.seals} seals without the checkpoint",
                 f"one that holds seal {header.number}, kept outside",
+                last=header.last,
             )
 
     def _all_seals(

@@ -19,6 +19,7 @@ from eventstore import (
     Limits,
     StoreUnavailable,
 )
+from tests.projections.waiting import until
 from tests.support.faults import CuttingProxy
 from tests.support.postgres import TestServer
 from tests.support.shelf import BoxMoved, BoxPlaced, metadata, open_shelf
@@ -242,6 +243,27 @@ async def test_connections_that_are_ended_are_made_anew(database: str, part: str
             async with asyncio.timeout(5):
                 assert await reader.wait(turn - 1, 5) == turn
             assert terminate(database, part) >= 1
+
+
+async def test_a_reader_that_tails_waits_for_the_database(database: str) -> None:
+    """It knows of more events, but cannot read them for longer than a caller would wait."""
+    limits = Limits(unavailable_seconds=0.05, retry_seconds=0.01)
+    async with (
+        asyncio.timeout(10),
+        open_shelf(database) as writer,
+        CuttingProxy(database) as proxy,
+        open_shelf(proxy.conninfo, limits=limits) as reader,
+    ):
+        await writer.append(Append("box", [BoxPlaced("x")]), metadata=metadata())
+        pages = reader.tail(0)
+        assert [event.position for event in await anext(pages)] == [1]
+        proxy.refuse = True
+        terminate(database, "read")
+        next_page = asyncio.ensure_future(anext(pages))
+        await writer.append(Append("box", [BoxMoved("y")]), metadata=metadata())
+        await until(lambda: proxy.refused >= 20)
+        proxy.refuse = False
+        assert [event.position for event in await next_page] == [2]
 
 
 async def test_a_store_without_a_database(database: str) -> None:

@@ -37,6 +37,7 @@ class CuttingProxy:
         self.conninfo = make_conninfo("", **parts)
         self.cuts = self.syncs = 0
         self.refuse = False
+        self.refused = 0
         self._left: int | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._appending: set[asyncio.StreamWriter] = set()
@@ -67,6 +68,7 @@ class CuttingProxy:
 
     async def _serve(self, client: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         if self.refuse:
+            self.refused += 1
             back.close()
             return
         server, forth = await asyncio.open_unix_connection(self._server)
