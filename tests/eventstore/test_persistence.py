@@ -1,9 +1,8 @@
 """The test cases that `eventsourcing` ships, over our persistence module.
 
-Left out, with the reason: nothing of `eventsourcing.tests.persistence` about recorders, factories
-and subscriptions, and nothing of `eventsourcing.tests.application`, is. `TranscoderTestCase` tests
-the library's own transcoder, which is used unchanged. The DCB test cases need recorders of another
-contract (`eventsourcing.dcb`), which this module does not offer.
+Left out are two. `TranscoderTestCase` tests the transcoder of the library, used unchanged.
+`TaggedDecisionCountersProjectionTestCase` needs recorders of another contract, that of
+`eventsourcing.dcb`, which this module does not offer.
 """
 
 from __future__ import annotations
@@ -166,6 +165,11 @@ class EventCounters(LogTrackingRecorder, projection.EventCountersView):
                 )
 
         self.store.reading_sync(write)
+
+
+class TestEventCountersView(OnOurTables, projection.EventCountersViewTestCase):
+    def construct_event_counters_view(self) -> projection.EventCountersView:
+        return self.recorders.tracking_recorder(EventCounters)
 
 
 class TestProjection(OnOurTables, projection.AggregateEventCountersProjectionTestCase):
