@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 
 from eventstore.layout import Layout, prepare
-from eventstore.read import COLUMNS
+from eventstore.read import Query, log_query
 from eventstore.record import record
 
 PAGE_EVENTS = 5000
 
 
 def export(
-    connection: psycopg.Connection[Any], layout: Layout, *, after: int, up_to: int
+    connection: psycopg.Connection[Any], layout: Layout, wanted: Query
 ) -> Iterator[list[tuple[int, bytes]]]:
-    """Pages of (position, line) for the positions after `after` up to `up_to`, no line break."""
+    """Pages of (position, line) of the events that are wanted, forwards and whatever its limit; no
+    line break.
+    """
     prepare(connection)
-    sql = (
-        f"SELECT {COLUMNS} FROM {layout.schema}.events WHERE position > %s AND position <= %s "
-        "ORDER BY position LIMIT %s"
-    ).encode()
     cursor = connection.cursor(binary=True)
-    while rows := cursor.execute(sql, [after, up_to, PAGE_EVENTS], prepare=True).fetchall():
+    wanted = replace(wanted, limit=PAGE_EVENTS)
+    while rows := cursor.execute(*statement(layout, wanted), prepare=not wanted.tags).fetchall():
         page = [(row[0], record(*row)) for row in rows]
         yield page
-        after = page[-1][0]
+        wanted = replace(wanted, after=page[-1][0])
+
+
+def statement(layout: Layout, wanted: Query) -> tuple[bytes, list[Any]]:
+    sql, params = log_query(layout, wanted)
+    return sql.encode(), params

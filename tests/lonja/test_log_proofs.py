@@ -144,10 +144,52 @@ def test_an_export_that_was_cut_off_goes_on(
     manifest = json.loads((tmp_path / "out" / f"orders.{kind}.manifest.json").read_text())
     assert (manifest["first"], manifest["last"]) == (1, EVENTS)
     assert manifest["sha256"] == hashlib.sha256(kept).hexdigest()
+    assert (manifest["events"], manifest["filter"]) == (EVENTS, None)
+    assert manifest["last_event"]["position"] == EVENTS
+    change(databases["orders"], "UPDATE eventstore.log SET position = position - 1")
+    assert "with position 25, but the log of orders at 24" in refused_export(tmp_path, kind)
+    change(databases["orders"], "UPDATE eventstore.log SET position = position + 1, id = id")
+    assert "whose filter is null, not {" in refused_export(tmp_path, kind, "--tag", "x")
+    change(databases["orders"], "UPDATE eventstore.log SET id = gen_random_uuid()")
+    assert "whose log_id is " in refused_export(tmp_path, kind)
+    manifest_file = tmp_path / "out" / f"orders.{kind}.manifest.json"
+    manifest_file.write_bytes(manifest_file.read_bytes()[:-5])
+    assert "is no manifest" in refused_export(tmp_path, kind)
+    manifest_file.unlink()
     file.write_bytes(b"something else\n")
-    refused = lonja("export", "--service", "orders", "--format", kind, "-o", str(tmp_path / "out"))
-    assert refused.exit_code == 1
-    assert "does not end with an exported event" in refused.output
+    assert "does not end with an exported event" in refused_export(tmp_path, kind)
+
+
+def refused_export(folder: Path, kind: str, *more: str) -> str:
+    """What is said."""
+    arguments = ("--service", "orders", "--format", kind, "-o", str(folder / "out"), *more)
+    refused = lonja("export", *arguments)
+    assert refused.exit_code == 1, refused.output
+    return refused.output
+
+
+def test_an_export_of_what_matches(databases: dict[str, str], tmp_path: Path) -> None:
+    """Goes on after more was appended, too; its last event is named with its hash."""
+    wanted = ("--correlation", "cor_3", "--since", "2026-01-01", "--type", "order.noted")
+    whole = [json.loads(line) for line in exported(tmp_path, "orders", "jsonl")]
+    expected = [event for event in whole if event["metadata"]["correlation_id"] == "cor_3"]
+    for turn in (1, 2):
+        output = tmp_path / "some"
+        done = lonja("export", "--service", "orders", "-o", str(output), "--json", *wanted)
+        assert done.exit_code == 0, done.output
+        (manifest,) = json.loads(done.stdout)
+        lines = (output / "orders.jsonl").read_bytes().splitlines()
+        assert [json.loads(line) for line in lines[: len(expected)]] == expected
+        assert len(lines) == manifest["events"] == turn * len(expected)
+        assert (manifest["first"], manifest["last"]) == (1, turn * EVENTS)
+        assert manifest["filter"]["correlation_id"] == "cor_3"
+        assert manifest["filter"]["since"] == "2026-01-01T00:00:00+00:00"
+        leaf = hashlib.sha256(b"\0" + lines[-1]).hexdigest()
+        assert (manifest["last_event"]["hash"], manifest["last_event"]["id"]) == (
+            leaf,
+            json.loads(lines[-1])["id"],
+        )
+        asyncio.run(_write(databases["orders"]))
 
 
 def test_corrupt_checkpoints_and_keys_are_named(

@@ -15,9 +15,13 @@ from typing import IO, Any
 import click
 import msgspec
 import orjson
+import psycopg
 
 from eventstore.audit import last_seal
 from eventstore.audit.export import export as exported_pages
+from eventstore.layout import Layout
+from eventstore.read import Query
+from lonja.commands.log.filters import filtered, given
 from lonja.commands.log.logs import SERVICE
 from lonja.commands.log.proving import connected, progress_bar
 from lonja.commands.log.recorded import AS, record, seen
@@ -69,11 +73,13 @@ class ExportUnusable(LonjaError):
     required=True,
     help="The folder for the files.",
 )
+@filtered
 @AS
 @DATA_DIR
 @AS_JSON
 def export(
     services: Sequence[str],
+    wanted: dict[str, Any],
     kind: str,
     output: Path,
     reader: str,
@@ -82,19 +88,20 @@ def export(
 ) -> None:
     """Write the logs to files in OUTPUT, one a service, in the order of positions.
 
-    JSON lines lose nothing: each is the record that the log's hashes are of. CSV is flat, for
-    spreadsheets. A second run goes on where the first one ended, or was cut off. A manifest beside
-    each file names range, SHA-256 and the seal that covers it. The journal's log says that somebody
-    exports before the first line is written, and whom it told of after the last.
+    All events, or those that match all that is given. JSON lines lose nothing: each is the record
+    that the log's hashes are of. CSV is flat, for spreadsheets. A second run goes on where the
+    first one ended, or was cut off. A manifest beside each file names range, filter, the last
+    event with its hash, the SHA-256 of the file and the newest seal. The journal's log says that
+    somebody exports before the first line is written, and whom it told of after the last.
     """
     settings = load(data_dir=data_dir)
-    asked = {"services": list(services or SERVICES), "format": kind}
+    asked = {"services": list(services or SERVICES), "format": kind, "filter": given(wanted)}
     asyncio.run(record(settings, reader, seen("export", {**asked, "begins": True})))
     output.mkdir(parents=True, exist_ok=True)
     reading = seen("export", asked)
     with progress_bar(as_json) as bar:
         rows = [
-            _exported(settings, name, kind, output, reading, bar(name))
+            _exported(settings, name, kind, wanted, output, reading, bar(name))
             for name in services or SERVICES
         ]
     asyncio.run(record(settings, reader, reading))
@@ -102,8 +109,8 @@ def export(
         print_json(rows)
     else:
         print_rows(
-            [{name: row[name] for name in ("service", "file", "first", "last")} for row in rows],
-            right=("first", "last"),
+            [{name: row[name] for name in ("service", "file", "events", "last")} for row in rows],
+            right=("events", "last"),
         )
 
 
@@ -120,38 +127,96 @@ def _exported(
     settings: Settings,
     service: str,
     kind: str,
+    wanted: dict[str, Any],
     output: Path,
     reading: Reading,
     progress: Callable[[int, int], None],
 ) -> dict[str, Any]:
+    """Gives the manifest, which is written twice: what it is of before the first line, the rest
+    after the last.
+    """
     path, form = output / f"{service}.{kind}", FORMATS[kind]
     with connected(settings, service) as (connection, layout), open(path, "a+b") as file:
-        after = _resume(path, file, form)
         row = connection.execute(f"SELECT position, id FROM {layout.schema}.log".encode())
         head, log_id = row.fetchone() or (0, None)
-        for page in exported_pages(connection, layout, after=after, up_to=head):
+        manifest: dict[str, Any] = {
+            "service": service,
+            "log_id": str(log_id),
+            "format": kind,
+            "filter": given(wanted),
+            "file": path.name,
+        }
+        about = path.with_name(f"{path.name}.manifest.json")
+        _check_same(about, manifest)
+        last = _resume(path, file, form)
+        if last > head:
+            raise ExportUnusable(
+                f"{path} ends with position {last}, but the log of {service} at {head}: it was "
+                "restored to an earlier time since; move the file away to export anew"
+            )
+        _write(about, manifest)
+        for page in exported_pages(connection, layout, Query(last, up_to=head, **wanted)):
             reading.saw(b"\n".join(line for _, line in page), events=len(page))
             file.write(b"".join(form.line(line) for _, line in page))
-            progress(page[-1][0], head)
+            last = page[-1][0]
+            progress(last, head)
+        progress(head, head)
         file.flush()
         os.fsync(file.fileno())
         seal = last_seal(connection, layout)
-    manifest = {
-        "service": service,
-        "log_id": str(log_id),
-        "format": kind,
-        "filter": None,
-        "file": path.name,
-        "first": 1 if head else 0,
-        "last": head,
-        "sha256": _sha256(path),
-        "bytes": path.stat().st_size,
-        "seal": msgspec.to_builtins(seal.read()) if seal is not None else None,
-    }
-    (output / f"{service}.{kind}.manifest.json").write_bytes(
-        orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str)
-    )
+        manifest |= {
+            "first": 1 if head else 0,
+            "last": head,
+            "events": _lines(path) - form.header.count(b"\n"),
+            "last_event": _last_event(connection, layout, last),
+            "sha256": _sha256(path),
+            "bytes": path.stat().st_size,
+            "seal": msgspec.to_builtins(seal.read()) if seal is not None else None,
+        }
+    _write(about, manifest)
     return manifest
+
+
+def _check_same(path: Path, manifest: dict[str, Any]) -> None:
+    """What goes on in a file is of the same log, and asked for in the same way. Raises
+    ExportUnusable.
+    """
+    if not path.exists():
+        return
+    try:
+        before = orjson.loads(path.read_bytes())
+        found = {name: before[name] for name in manifest}
+    except (ValueError, KeyError, TypeError):
+        raise ExportUnusable(f"{path} is no manifest: move it away to export anew") from None
+    for name, value in manifest.items():
+        if found[name] != value:
+            raise ExportUnusable(
+                f"{path} is of an export whose {name} is {_text(found[name])}, not {_text(value)}: "
+                "give another folder"
+            )
+
+
+def _text(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _write(path: Path, manifest: dict[str, Any]) -> None:
+    path.write_bytes(orjson.dumps(manifest, option=orjson.OPT_INDENT_2, default=str))
+
+
+def _last_event(
+    connection: psycopg.Connection[Any], layout: Layout, position: int
+) -> dict[str, Any] | None:
+    """The last line's event, and the hash of it; None for an empty file."""
+    row = connection.execute(
+        f"SELECT id, leaf FROM {layout.schema}.events WHERE position = %s".encode(), [position]
+    ).fetchone()
+    return {"position": position, "id": row[0], "hash": row[1].hex()} if row is not None else None
+
+
+def _lines(path: Path) -> int:
+    with open(path, "rb") as file:
+        return sum(part.count(b"\n") for part in iter(lambda: file.read(TAIL_BYTES), b""))
 
 
 def _resume(path: Path, file: IO[bytes], form: _Format) -> int:

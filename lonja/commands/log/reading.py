@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from eventstore import EventStore
+from lonja.commands.log.filters import filtered
 from lonja.commands.log.logs import (
     LAST,
     SERVICE,
@@ -51,38 +51,20 @@ def tail(
 
 @click.command()
 @SERVICE
-@click.option("--type", "types", multiple=True, help="An event type; may be repeated.")
-@click.option("--actor", help="The id of who acted.")
-@click.option("--correlation", help="The id of the intent that led to it.")
-@click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there.")
-@click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC).")
-@click.option("--until", type=click.DateTime(), help="Recorded before (UTC).")
+@filtered
 @LAST
 @AS
 @DATA_DIR
 @AS_JSON
 def search(
     services: Sequence[str],
-    types: Sequence[str],
-    actor: str | None,
-    correlation: str | None,
-    tags: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
+    wanted: dict[str, Any],
     last: int,
     reader: str,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """The newest events that match all that is given, oldest first."""
-    wanted: dict[str, Any] = {
-        "types": list(types) or None,
-        "actor_id": actor,
-        "correlation_id": correlation,
-        "tags": list(tags),
-        "since": since.replace(tzinfo=UTC) if since else None,
-        "until": until.replace(tzinfo=UTC) if until else None,
-    }
     settings = load(data_dir=data_dir)
     found = asyncio.run(_search(settings, services or SERVICES, last, reader, wanted))
     if not found:

@@ -1,0 +1,59 @@
+"""Which events a command is about: the options that say so, and what they ask of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option("--type", "types", multiple=True, help="An event type; may be repeated."),
+    click.option("--actor", help="The id of who acted."),
+    click.option("--correlation", help="The id of the intent that led to it."),
+    click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there."),
+    click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC)."),
+    click.option("--until", type=click.DateTime(), help="Recorded before (UTC)."),
+)
+
+
+def filtered(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options, and their values as `wanted`: keywords of eventstore.read.Query.
+    All that is given must hold.
+    """
+
+    @wraps(command)
+    def called(
+        *,
+        types: Sequence[str],
+        actor: str | None,
+        correlation: str | None,
+        tags: Sequence[str],
+        since: datetime | None,
+        until: datetime | None,
+        **others: Any,
+    ) -> None:
+        wanted = {
+            "types": list(types) or None,
+            "actor_id": actor,
+            "correlation_id": correlation,
+            "tags": list(tags),
+            "since": since.replace(tzinfo=UTC) if since else None,
+            "until": until.replace(tzinfo=UTC) if until else None,
+        }
+        command(wanted=wanted, **others)
+
+    result: Callable[..., None] = called
+    for option in reversed(_OPTIONS):
+        result = option(result)
+    return result
+
+
+def given(wanted: dict[str, Any]) -> dict[str, Any] | None:
+    """What of it was given, as JSON values; None for all events."""
+    found = {name: value for name, value in wanted.items() if value not in (None, [])}
+    for name in found.keys() & {"since", "until"}:
+        found[name] = found[name].isoformat()
+    return found or None
