@@ -1,0 +1,148 @@
+"""Subscriptions through `lonja router`: its server, a subgraph of strawberry elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import strawberry
+from strawberry.asgi import GraphQL
+from strawberry.federation import Schema
+
+from router.composition import Subgraph, compose
+from tests.lonja.test_router_command import serving
+from tests.router.http.test_websocket import Client, client
+from tests.support.served import served
+from tests.support.streams import WAIT_SECONDS, streaming
+
+TICKS = "subscription { ticks }"
+SLOW = "subscription { slow: ticks }"
+"""Another operation: it has a stream of its own."""
+
+
+class Ticking:
+    """A subgraph that ticks when told."""
+
+    def __init__(self) -> None:
+        self.streams: list[asyncio.Queue[str]] = []
+        self._changed = asyncio.Condition()
+        ticking = self
+
+        @strawberry.type
+        class Query:
+            ok: bool = True
+
+        @strawberry.type
+        class Subscription:
+            @strawberry.subscription
+            async def ticks(self) -> AsyncGenerator[str, None]:
+                queue: asyncio.Queue[str] = asyncio.Queue()
+                await ticking._change(ticking.streams.append, queue)
+                try:
+                    while True:
+                        yield await queue.get()
+                finally:
+                    await ticking._change(ticking.streams.remove, queue)
+
+        self.schema = Schema(Query, subscription=Subscription)
+        self.app = GraphQL(self.schema)
+
+    async def _change(self, change: Any, queue: Any) -> None:
+        async with self._changed:
+            change(queue)
+            self._changed.notify_all()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(WAIT_SECONDS), self._changed:
+            await self._changed.wait_for(lambda: len(self.streams) == count)
+
+    def tick(self, text: str) -> None:
+        for queue in self.streams:
+            queue.put_nowait(text)
+
+
+@asynccontextmanager
+async def routed(tmp_path: Path, settings: str = "") -> AsyncIterator[tuple[Ticking, int, Any]]:
+    """The subgraph, the router's port, its process."""
+    ticking = Ticking()
+    async with served(ticking.app) as port:
+        url = f"http://127.0.0.1:{port}/graphql"
+        composed = compose([Subgraph("ticking", ticking.schema.as_str(), url)])
+        assert composed.supergraph_sdl is not None
+        path, config = tmp_path / "supergraph.graphql", tmp_path / "router.yaml"
+        path.write_text(composed.supergraph_sdl)
+        config.write_text(settings)
+        with serving("--supergraph", str(path), "--router-config", str(config)) as (at, process, _):
+            yield ticking, int(at.rpartition(":")[2]), process
+
+
+async def gone(process: Any) -> int:
+    code: int = await asyncio.to_thread(process.wait, WAIT_SECONDS)
+    return code
+
+
+@pytest.mark.slow
+async def test_clients_that_leave_and_a_stop_reach_the_subgraph(tmp_path: Path) -> None:
+    async with routed(tmp_path) as (ticking, port, process):
+        async with streaming(port, TICKS) as stream:
+            await ticking.until(1)
+            ticking.tick("a")
+            assert await stream.event() == ("next", {"data": {"ticks": "a"}})
+        await ticking.until(0)
+        async with client(port) as ws:
+            await ws.subscribe(TICKS)
+            await ticking.until(1)
+            ticking.tick("b")
+            assert (await ws.hear())["payload"] == {"data": {"ticks": "b"}}
+        await ticking.until(0)
+        async with streaming(port, TICKS) as stream, client(port) as ws:
+            await ws.subscribe(SLOW)
+            await ticking.until(2)
+            ticking.tick("c")
+            await stream.event()
+            await ws.hear()
+            process.send_signal(signal.SIGTERM)
+            code = "SUBSCRIPTION_SERVER_SHUTDOWN"
+            _, last = await stream.event()
+            assert last["errors"][0]["extensions"]["code"] == code
+            assert (await ws.hear())["payload"][0]["extensions"]["code"] == code
+            assert (await ws.closed())[0] == 1001
+            assert await gone(process) == 0
+        await ticking.until(0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["http", "websocket"])
+async def test_a_client_that_does_not_read_is_ended_alone(tmp_path: Path, over: str) -> None:
+    settings = "subscriptions: {buffer_events_max: 10}"
+    text = "x" * 100_000
+    async with routed(tmp_path, settings) as (ticking, port, _), streaming(port, TICKS) as quick:
+        await ticking.until(1)
+        slow = streaming(port, SLOW) if over == "http" else client(port, max_size=None, max_queue=1)
+        async with slow as other, asyncio.timeout(WAIT_SECONDS):
+            if isinstance(other, Client):
+                await other.subscribe(SLOW)
+            await ticking.until(2)
+            ticks = 0
+            while len(ticking.streams) == 2:
+                ticking.tick(text)
+                assert (await quick.event())[1] == {"data": {"ticks": text}}
+                ticks += 1
+            size = 0
+            if isinstance(other, Client):
+                while (message := await other.hear())["type"] == "next":
+                    size += 1
+                (error,) = message["payload"]
+            else:
+                while "data" in (message := (await other.event())[1]):
+                    size += 1
+                (error,) = message["errors"]
+            assert error["extensions"]["code"] == "SUBSCRIPTION_TOO_SLOW"
+            assert 10 <= size <= ticks
+            ticking.tick("last")
+            assert await quick.event() == ("next", {"data": {"ticks": "last"}})
