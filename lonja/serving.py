@@ -6,7 +6,7 @@ import asyncio
 import errno
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from granian.constants import Interfaces
@@ -48,10 +48,10 @@ async def serve(
     port: int,
     stop: asyncio.Event,
     started: Callable[[], None],
-    stopping: Callable[[], None] = lambda: None,
+    stopping: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Answer on `host`:`port` until `stop` is set; `started` is called once connections are taken,
-    `stopping` before the server waits for them to end.
+    `stopping` before the server waits for them to end: streams have no end of their own.
 
     Raises PortInUse.
     """
@@ -73,7 +73,8 @@ async def serve(
         await asyncio.wait({serving, told}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         told.cancel()
-        stopping()
+        if stopping is not None:
+            await stopping()
         server.stop()  # type: ignore[no-untyped-call]
         await _ended(serving)
 

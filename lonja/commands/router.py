@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lonja.composing import compose_files, errors_counted, print_problems
 from lonja.errors import LonjaError
 
+if TYPE_CHECKING:
+    from router.http import RouterApp
+
+WATCH_SECONDS = 1.0
 GC_OBJECTS = 50_000
 """New containers between two looks of Python's cycle collector."""
 
@@ -33,6 +43,9 @@ class RouterRefused(LonjaError):
     "--port", default=4000, show_default=True, type=click.IntRange(1, 65535), help="Port."
 )
 @click.option("--router-config", metavar="FILE", help="Settings of the router, YAML.")
+@click.option(
+    "--hot-reload", is_flag=True, help="Look for changes of the supergraph's file every second."
+)
 def router(
     supergraph: str | None,
     config: str | None,
@@ -40,11 +53,15 @@ def router(
     host: str,
     port: int,
     router_config: str | None,
+    hot_reload: bool,
 ) -> None:
     """Serve a federated graph at /graphql.
 
     Exactly one of --supergraph, --config and --subgraphs says what to serve. Subgraphs are called
     at the URLs the supergraph names. Needs no database.
+
+    SIGHUP reads the graph anew; one that is faulty is reported, and the old one goes on. Requests
+    under way are not disturbed, subscriptions are ended with SUBSCRIPTION_SCHEMA_RELOAD.
     """
     given = [name for name in (supergraph, config, subgraphs) if name is not None]
     if len(given) != 1:
@@ -55,15 +72,22 @@ def router(
 
     claim_port(host, port)
     try:
-        sdl = _supergraph_sdl(supergraph, config, subgraphs)
-        asyncio.run(_run(sdl, host, port, router_config))
+        source = partial(_supergraph_sdl, supergraph, config, subgraphs)
+        watched = Path(given[0]) if hot_reload else None
+        asyncio.run(_run(source, host, port, router_config, watched))
     except SupergraphError as error:
         raise RouterRefused(error.code, f"{supergraph or config or subgraphs}: {error}") from error
     except RouterError as error:
         raise RouterRefused(error.code, str(error)) from error
 
 
-async def _run(sdl: str, host: str, port: int, router_config: str | None) -> None:
+async def _run(
+    source: Callable[[], str],
+    host: str,
+    port: int,
+    router_config: str | None,
+    watched: Path | None,
+) -> None:
     from lonja.serving import serve, stop_on_signals
     from router.config import RouterConfig, load_config
     from router.http import create_app
@@ -71,10 +95,13 @@ async def _run(sdl: str, host: str, port: int, router_config: str | None) -> Non
 
     settings = RouterConfig() if router_config is None else load_config(router_config)
     configure_logs(settings.logs)
-    app = create_app(sdl, config=settings)
+    app = create_app(await asyncio.to_thread(source), config=settings)
     _spare_the_collector()
     stop = asyncio.Event()
     stop_on_signals(stop)
+    reload = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload.set)
+    reloading = asyncio.create_task(_reload_when_told(app, source, reload, watched))
     address = f"http://{_host_in_url(host)}:{port}{settings.path}"
     await serve(
         app,
@@ -82,9 +109,42 @@ async def _run(sdl: str, host: str, port: int, router_config: str | None) -> Non
         port=port,
         stop=stop,
         started=lambda: click.echo(f"router ready at {address}", err=True),
-        stopping=app.stop,
+        stopping=app.end_streams,
     )
+    reloading.cancel()
     await app.close()
+
+
+async def _reload_when_told(
+    app: RouterApp, source: Callable[[], str], reload: asyncio.Event, watched: Path | None
+) -> None:
+    """Serve what `source` says now whenever `reload` is set or the watched file is another one."""
+    from router.errors import RouterError
+
+    seen = _state_of(watched)
+    while True:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(reload.wait(), WATCH_SECONDS if watched is not None else None)
+        now = _state_of(watched)
+        if not reload.is_set() and now == seen:
+            continue
+        reload.clear()
+        seen = now
+        try:
+            await app.reload(await asyncio.to_thread(source))
+        except (RouterError, RouterRefused) as error:
+            click.echo(f"the graph was not replaced: {error}", err=True)
+        else:
+            click.echo("the graph was replaced", err=True)
+
+
+def _state_of(path: Path | None) -> tuple[int, int, int] | None:
+    """What changes when a file is written or another takes its place."""
+    try:
+        found = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found is not None else None
 
 
 def _spare_the_collector() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -12,19 +13,18 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from router.config import RouterConfig
-from router.executor import Subgraphs
 from router.http.actor_header import ActorSigner
 from router.http.callers import Callers
-from router.http.graphql import GraphQLEndpoint
+from router.http.errors import SchemaReloaded
+from router.http.graphql import GRACE_SECONDS, GraphQLEndpoint
 from router.http.headers import HeaderRules
 from router.http.health import health_routes
 from router.http.operation import OperationPipeline
+from router.http.served import ServedGraph
 from router.http.subscriptions import SubscriptionHub
 from router.http.websocket import WebSocketEndpoint
-from router.planner import Planner, PlannerConfig
-from router.supergraph import Supergraph
 from router.telemetry import Metrics
-from router.transport import HttpSubgraph, Subgraph
+from router.transport import Subgraph
 
 if TYPE_CHECKING:
     from router.http.jwks import FetchJwks
@@ -39,15 +39,14 @@ class RouterApp:
     def __init__(
         self,
         endpoint: GraphQLEndpoint,
-        pipeline: OperationPipeline,
-        subgraphs: Subgraphs,
+        graph: ServedGraph,
         config: RouterConfig,
         metrics: Metrics,
     ) -> None:
         self.endpoint = endpoint
-        self.pipeline = pipeline
         self.metrics = metrics
-        self._subgraphs = subgraphs
+        self._graph = graph
+        self._retiring: set[asyncio.Task[None]] = set()
         self._config = config
         self.websockets = WebSocketEndpoint(endpoint)
         self._path = config.path
@@ -57,6 +56,11 @@ class RouterApp:
         )
         metrics.in_flight.set_function(lambda: self.endpoint.in_flight)
         metrics.operations_kept.set_function(lambda: self.pipeline.kept)
+
+    @property
+    def pipeline(self) -> OperationPipeline:
+        """What executes operations now."""
+        return self._graph.pipeline
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """GraphQL goes ahead of all other routes."""
@@ -87,6 +91,14 @@ class RouterApp:
         self.endpoint.subscriptions.stop()
         self.websockets.stop()
 
+    async def end_streams(self) -> None:
+        """`stop`, and return once no client is subscribed or connected, or does not go in time."""
+        self.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._config.shutdown_seconds):
+                await self.endpoint.subscriptions.idle.wait()
+                await self.websockets.idle.wait()
+
     async def idle(self) -> None:
         """Return once no request is being answered and nobody is subscribed or connected."""
         await self.endpoint.idle.wait()
@@ -105,8 +117,34 @@ class RouterApp:
         except TimeoutError:
             log.warning("requests cut off at shutdown", requests=self.endpoint.in_flight)
         await self.endpoint.subscriptions.ended()
-        self.pipeline.close()
-        await self._subgraphs.close()
+        for task in tuple(self._retiring):
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        await self._graph.close()
+
+    async def reload(self, supergraph_sdl: str) -> None:
+        """Serve another supergraph from now on.
+
+        Requests under way end on the old one; subscriptions are ended with a code, for their
+        clients to ask anew. Raises what `create_app` raises, and then the old one stays.
+        """
+        new = await asyncio.to_thread(self._graph.replaced, supergraph_sdl)
+        old, self._graph = self._graph, new
+        old.pipeline.replaced = True
+        self.endpoint.pipeline = new.pipeline
+        self.endpoint.subscriptions.end_all(SchemaReloaded())
+        retiring = asyncio.create_task(self._retire(old, new))
+        self._retiring.add(retiring)
+        retiring.add_done_callback(self._retiring.discard)
+
+    async def _retire(self, old: ServedGraph, new: ServedGraph) -> None:
+        """Close what only the old graph needs, once nothing can be under way on it."""
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._config.deadline_seconds + GRACE_SECONDS):
+                    await self.endpoint.idle.wait()
+        finally:
+            await old.close(successor=new)
 
 
 def create_app(
@@ -124,34 +162,13 @@ def create_app(
     other RouterErrors for settings that cannot work.
     """
     config = config if config is not None else RouterConfig()
-    supergraph = Supergraph.from_sdl(supergraph_sdl)
     metrics = Metrics()
-    subgraphs = Subgraphs(
-        _transports(supergraph, transports or {}, config),
-        config,
-        observe=metrics.subgraph_called,
-    )
-    planner = Planner(supergraph, PlannerConfig(strict_mutations=config.strict_mutations))
-    pipeline = OperationPipeline(supergraph, config, subgraphs, planner)
+    graph = ServedGraph(supergraph_sdl, transports or {}, config, metrics)
     signer = _signer(config, actor_secret)
     callers = Callers(config, HeaderRules(config.headers), _verifier(config, jwks), signer)
     subscriptions = SubscriptionHub(config, metrics, signer)
-    endpoint = GraphQLEndpoint(pipeline, config, metrics, callers, subscriptions)
-    return RouterApp(endpoint, pipeline, subgraphs, config, metrics)
-
-
-def _transports(
-    supergraph: Supergraph, given: Mapping[str, Subgraph], config: RouterConfig
-) -> dict[str, Subgraph]:
-    transports: dict[str, Subgraph] = {}
-    for subgraph in supergraph.subgraphs:
-        name = subgraph.name
-        if name in given:
-            transports[name] = given[name]
-        else:
-            settings = config.subgraph(name)
-            transports[name] = HttpSubgraph(name, settings.url or subgraph.url, settings)
-    return transports
+    endpoint = GraphQLEndpoint(graph.pipeline, config, metrics, callers, subscriptions)
+    return RouterApp(endpoint, graph, config, metrics)
 
 
 def _verifier(config: RouterConfig, jwks: FetchJwks | None) -> TokenVerifier | None:

@@ -105,6 +105,8 @@ class OperationPipeline:
         percent: Callable[[], float] = lambda: random.random() * 100,
     ) -> None:
         self.supergraph = supergraph
+        self.replaced = False
+        """Whether another one has taken its place: what is under way ends on this one."""
         self.config = config
         self._call = call
         self._percent = percent

@@ -23,6 +23,7 @@ from router.config import RouterConfig
 from router.executor import CompiledOperation, StreamFailed
 from router.http.actor_header import ACTOR_HEADER, ActorSigner
 from router.http.errors import (
+    SchemaReloaded,
     ServerShutdown,
     SubscriberTokenExpired,
     SubscriberTooSlow,
@@ -231,8 +232,9 @@ class SubscriptionHub:
         subscriber = Subscriber(self, caller)
         self._subscribers.add(subscriber)
         self.idle.clear()
-        if self._stopping:
-            subscriber.end(ended_by(ServerShutdown()))
+        if self._stopping or pipeline.replaced:
+            reason = ServerShutdown() if self._stopping else SchemaReloaded()
+            subscriber.end(ended_by(reason))
             return subscriber
         self._feed(pipeline, ready, caller).join(subscriber)
         expires = caller.claims.get("exp") if caller.claims is not None else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ class Ticking:
 
         @strawberry.type
         class Query:
-            ok: bool = True
+            @strawberry.field
+            def ok(self) -> bool:
+                return True
 
         @strawberry.type
         class Subscription:
@@ -67,7 +69,9 @@ class Ticking:
 
 
 @asynccontextmanager
-async def routed(tmp_path: Path, settings: str = "") -> AsyncIterator[tuple[Ticking, int, Any]]:
+async def routed(
+    tmp_path: Path, settings: str = "", more: Sequence[str] = ()
+) -> AsyncIterator[tuple[Ticking, int, Any]]:
     """The subgraph, the router's port, its process."""
     ticking = Ticking()
     async with served(ticking.app) as port:
@@ -77,7 +81,8 @@ async def routed(tmp_path: Path, settings: str = "") -> AsyncIterator[tuple[Tick
         path, config = tmp_path / "supergraph.graphql", tmp_path / "router.yaml"
         path.write_text(composed.supergraph_sdl)
         config.write_text(settings)
-        with serving("--supergraph", str(path), "--router-config", str(config)) as (at, process, _):
+        given = ("--supergraph", str(path), "--router-config", str(config), *more)
+        with serving(*given) as (at, process, _):
             yield ticking, int(at.rpartition(":")[2]), process
 
 
@@ -146,3 +151,37 @@ async def test_a_client_that_does_not_read_is_ended_alone(tmp_path: Path, over: 
             assert 10 <= size <= ticks
             ticking.tick("last")
             assert await quick.event() == ("next", {"data": {"ticks": "last"}})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("told", [True, False])
+async def test_a_new_supergraph_is_served_when_told_or_when_its_file_changes(
+    tmp_path: Path, told: bool
+) -> None:
+    more = () if told else ("--hot-reload",)
+    async with routed(tmp_path, more=more) as (ticking, port, process), client(port) as ws:
+        path = tmp_path / "supergraph.graphql"
+        good = path.read_text()
+
+        def replace(text: str) -> None:
+            (tmp_path / "new").write_text(text)
+            (tmp_path / "new").rename(path)
+            if told:
+                process.send_signal(signal.SIGHUP)
+
+        async def heard() -> str:
+            line: bytes = await asyncio.to_thread(process.stderr.readline)
+            return line.decode()
+
+        await ws.subscribe(TICKS)
+        await ticking.until(1)
+        replace("nonsense")
+        assert "was not replaced" in await heard()
+        ticking.tick("a")
+        assert (await ws.hear())["type"] == "next"
+        replace(good.replace("type Query", "type Query ", 1))
+        assert "was replaced" in await heard()
+        last = await ws.hear()
+        assert last["payload"][0]["extensions"]["code"] == "SUBSCRIPTION_SCHEMA_RELOAD"
+        await ws.subscribe("{ ok }")
+        assert (await ws.hear())["payload"] == {"data": {"ok": True}}
