@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,7 @@ class _Registered:
     decoder: msgspec.json.Decoder[Any]
     plain: bool  # sorted keys alone make its JSON canonical
     keyed: bool  # has objects whose member names are data
+    counted: bool  # has integers
     personal: PersonalShape | None
 
 
@@ -80,6 +82,7 @@ class EventTypes:
             msgspec.json.Decoder(cls),
             not shapes.has_free,
             shapes.has_keyed,
+            shapes.has_counted,
             personal_shape(cls),
         )
 
@@ -119,16 +122,23 @@ class EventTypes:
         """The payload as canonical JSON, checked against the shape its class declares.
 
         Raises UnknownEventType, or MalformedEvent for a field of another type, NaN, NUL, a lone
-        surrogate.
+        surrogate, an integer beyond 2^53 - 1.
         """
         name, version = event.TYPE, event.TYPE_VERSION
         registered = self._by_name.get(name)
-        if registered is None or registered.cls is not type(event):
+        if registered is None:
             raise UnknownEventType(name or type(event).__name__, version, sorted(self._by_name))
+        if registered.cls is not type(event):
+            found, known = type(event).__qualname__, registered.cls.__qualname__
+            raise MalformedEvent(
+                name, version, f"it is a {found}, the type is registered as {known}"
+            )
         try:
             if registered.plain:
                 payload = self._sorted.encode(event)
-                if registered.keyed and not payload.isascii():
+                if (registered.keyed and not payload.isascii()) or (
+                    registered.counted and _maybe_beyond_doubles(payload)
+                ):
                     payload = canonical(msgspec.json.decode(payload))
             else:
                 payload = canonical(_finite(msgspec.to_builtins(event)))
@@ -183,10 +193,10 @@ class EventTypes:
 
 
 class _Shapes:
-    """Looks for floats and untyped values (`has_free`) and for objects keyed by data."""
+    """Looks for floats and untyped values (`has_free`), objects keyed by data, and integers."""
 
     def __init__(self) -> None:
-        self.has_free = self.has_keyed = False
+        self.has_free = self.has_keyed = self.has_counted = False
         self._seen: set[type] = set()
 
     def visit(self, info: Any) -> None:
@@ -195,6 +205,8 @@ class _Shapes:
                 self.has_free = True
             case msgspec.inspect.CustomType() | msgspec.inspect.RawType():
                 self.has_free = True
+            case msgspec.inspect.IntType():
+                self.has_counted = True
             case msgspec.inspect.DictType():
                 self.has_keyed = True
                 self.visit(info.value_type)
@@ -228,6 +240,10 @@ def _finite(value: Any) -> Any:
             for item in value:
                 _finite(item)
     return value
+
+
+_maybe_beyond_doubles = re.compile(rb"[:,[]-?[0-9]{16}").search
+"""Integers of 16 digits and more, or text that looks so."""
 
 
 def _has_nul(value: Any) -> bool:

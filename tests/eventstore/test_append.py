@@ -234,6 +234,13 @@ async def test_threads_append_too(store: EventStore) -> None:
     assert [event.position for event in await store.read(0)] == list(range(1, 21))
 
 
+@event_type("box.moved", version=2)
+class LikeBoxMoved(Event, frozen=True):
+    """Of the name of another."""
+
+    place: str
+
+
 @event_type("box.unheard")
 class Unheard(Event, frozen=True):
     pass
@@ -260,6 +267,8 @@ async def test_malformed_events_are_refused(
 async def test_unregistered_types_are_refused(store: EventStore) -> None:
     with pytest.raises(UnknownEventType, match=r"box\.unheard"):
         await store.append(Append("box_1", [Unheard()]), metadata=metadata())
+    with pytest.raises(MalformedEvent, match="it is a LikeBoxMoved, the type is registered as Box"):
+        await store.append(Append("box_1", [LikeBoxMoved("x")]), metadata=metadata())
 
 
 async def test_text_that_looks_like_an_escaped_nul_is_fine(store: EventStore) -> None:

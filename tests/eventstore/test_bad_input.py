@@ -80,6 +80,9 @@ BAD: list[tuple[str, Act, type[EventStoreError], str]] = [
     ("a surrogate in an event", append(BoxPlaced(SURROGATE)), MalformedEvent, "a lone surrogate"),
     ("NaN", append(BoxWeighed(float("nan"))), MalformedEvent, "nan is not a number of JSON"),
     ("infinity", append(BoxWeighed(float("-inf"))), MalformedEvent, "-inf is not a number"),
+    ("a whole number that is no double", append(BoxPlaced("x", grams=2**53)), MalformedEvent,
+     "9007199254740992 is beyond 2^53 - 1: give it as text"),
+    ("one far beyond", append(BoxPlaced("x", grams=-(10**30))), MalformedEvent, ""),
     ("a field of another type", append(BoxPlaced(5)), MalformedEvent,  # type: ignore[arg-type]
      "Expected `str`, got `int` - at `$.label`"),
     ("a negative version", append(expected=-1), InvalidAppend,
