@@ -60,7 +60,7 @@ class TypedMapper(Mapper[str]):
         """Of a `NewEvent` or a `Recorded`. Raises what `Sealing.payload` does."""
         event: Event = domain_event.event
         stream, metadata = domain_event.originator_id, domain_event.metadata
-        sealing = self._store.sealing_sync([Append(stream, [event])], metadata)
+        sealing = self._store.persons.sealing_sync([Append(stream, [event])], metadata)
         return StoredRecord(
             stream,
             domain_event.originator_version,

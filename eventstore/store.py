@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -35,18 +35,14 @@ from eventstore.errors import (
     EventStoreError,
     ForeignPosition,
     InvalidRead,
-    NoKeyring,
     StoreUnavailable,
-    WrongExpectedVersion,
 )
 from eventstore.event import Metadata, Recorded
 from eventstore.layout import PARTITION_EVENTS, THREADS, Layout, connect
 from eventstore.position import position_of, receipt
-from eventstore.privacy.erasing import erased_before, erasure
-from eventstore.privacy.erasure import subject_stream
 from eventstore.privacy.keyring import Keyring
-from eventstore.privacy.privacy import Note, Privacy, Sealing
-from eventstore.privacy.subject_keys import Keys
+from eventstore.privacy.persons import Persons
+from eventstore.privacy.privacy import Privacy
 from eventstore.read import (
     POSITION_MAX,
     STREAM_EVENTS_MAX,
@@ -121,6 +117,7 @@ class EventStore:
         self.layout = Layout(name, schema, limits.partition_events)
         self.watch, self.recent = Head(), Recent()
         self.privacy = Privacy(types, self.layout, keyring)
+        self.persons = Persons(self)
         self.new_id = new_id
         self._create_tables = create_tables
         self._decode = opening_decoder(types, self.privacy)
@@ -250,7 +247,7 @@ class EventStore:
         if isinstance(appends, Append):
             appends = (appends,)
         request = make_request(
-            await self.sealing(appends, metadata),
+            await self.persons.sealing(appends, metadata),
             appends,
             metadata,
             idempotency=idempotency,
@@ -275,7 +272,7 @@ class EventStore:
         if isinstance(appends, Append):
             appends = (appends,)
         request = make_request(
-            self.sealing_sync(appends, metadata),
+            self.persons.sealing_sync(appends, metadata),
             appends,
             metadata,
             idempotency=idempotency,
@@ -322,103 +319,6 @@ class EventStore:
         if isinstance(answer, EventStoreError):
             raise answer
         return answer
-
-    # Persons
-
-    async def erase(
-        self, subject: str, *, reason: str, metadata: Metadata, appends: Sequence[Append] = ()
-    ) -> Appended:
-        """Forget a person: destroy their key and append `subject.erased` and `appends`, in one
-        transaction. Whoever was erased before is not again: `replayed` says so.
-
-        States that `Streams` keep in memory are dropped, in other processes as soon as they hear of
-        it. Raises InvalidAppend for events that tell of the subject, and what `append` raises.
-        """
-        request = erasure(
-            self.layout,
-            await self.sealing(appends, metadata),
-            subject,
-            reason=reason,
-            metadata=metadata,
-            appends=appends,
-            new_id=self.new_id,
-        )
-        try:
-            erased = await self.submit(request)
-        except WrongExpectedVersion as error:
-            if error.stream != subject_stream(subject):
-                raise
-            return await self.reading(lambda c: erased_before(c, self.layout, subject))
-        await self.reading(self._notice_erasures)
-        return erased
-
-    def erase_sync(
-        self, subject: str, *, reason: str, metadata: Metadata, appends: Sequence[Append] = ()
-    ) -> Appended:
-        """`erase` for threads."""
-        request = erasure(
-            self.layout,
-            self.sealing_sync(appends, metadata),
-            subject,
-            reason=reason,
-            metadata=metadata,
-            appends=appends,
-            new_id=self.new_id,
-        )
-        try:
-            erased = self.submit_sync(request)
-        except WrongExpectedVersion as error:
-            if error.stream != subject_stream(subject):
-                raise
-            return self.reading_sync(lambda c: erased_before(c, self.layout, subject))
-        self.reading_sync(self._notice_erasures)
-        return erased
-
-    def _notice_erasures(self, connection: psycopg.Connection[Any]) -> None:
-        row = connection.execute(self.layout.sql.standing).fetchone()
-        assert row is not None
-        self.watch.erased(row[1])
-        self.privacy.forget()
-
-    async def clients(self, of: Sequence[Metadata]) -> list[Metadata]:
-        """Metadata as they were read, with their clients opened: "erased" if the person was."""
-        return await self.reading(lambda connection: self.privacy.clients(connection, of))
-
-    async def seal_notes(self, notes: Sequence[Note]) -> list[str | None]:
-        """Text for each note, to be kept in any table; None if its subject was erased."""
-        keys = await self._keys({note.subject for note in notes})
-        return self.privacy.seal_notes(keys, notes)
-
-    async def open_notes(self, notes: Sequence[Note]) -> list[bytes | None]:
-        """What was given to `seal_notes`, from what it gave; None for who was erased since."""
-        return await self.reading(lambda connection: self.privacy.open_notes(connection, notes))
-
-    async def sealing(self, appends: Sequence[Append], metadata: Metadata) -> Sealing:
-        """What seals an append: the keys of whom it tells, new ones being made for new persons."""
-        subjects, needed = self.privacy.told_of(appends, metadata)
-        if not needed:
-            return self.privacy.plain
-        return Sealing(self.types, await self._keys(needed), subjects)
-
-    def sealing_sync(self, appends: Sequence[Append], metadata: Metadata) -> Sealing:
-        """`sealing` for threads."""
-        subjects, needed = self.privacy.told_of(appends, metadata)
-        keys = self.privacy.keys
-        if keys is None or not needed:
-            return self.privacy.plain
-        found = keys.cached(needed)
-        if found is None:
-            found = self.reading_sync(lambda connection: keys.make(connection, needed))
-        return Sealing(self.types, found, subjects)
-
-    async def _keys(self, subjects: Collection[str]) -> Keys:
-        keys = self.privacy.keys
-        if keys is None:
-            raise NoKeyring(self.name, "notes")
-        found = keys.cached(subjects)
-        if found is None:
-            found = await self.reading(lambda connection: keys.make(connection, subjects))
-        return found
 
     # Reading
 

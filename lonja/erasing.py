@@ -102,7 +102,7 @@ class Eraser:
             reason=reason,
         )
         done = [
-            await service.store.erase(subject, reason=reason, metadata=metadata)
+            await service.store.persons.erase(subject, reason=reason, metadata=metadata)
             for service in self._services
         ]
         beside = await asyncio.gather(

@@ -68,7 +68,7 @@ async def sealed(
         for service, position, personal in copies
         for what, subject, text in _parts(personal)
     ]
-    texts = iter(await store.seal_notes(notes) if notes else [])
+    texts = iter(await store.persons.seal_notes(notes) if notes else [])
     columns: list[dict[str, str | None]] = []
     for _, _, personal in copies:
         row: dict[str, str | None] = {
@@ -93,7 +93,7 @@ async def opened(store: EventStore, rows: Sequence[Row]) -> list[dict[str, Any]]
         for what, of in (("sealed", "subject"), ("client", "client_of"))
         if row[what] is not None
     ]
-    texts = iter(await store.open_notes(notes) if notes else [])
+    texts = iter(await store.persons.open_notes(notes) if notes else [])
     return [_opened(row, texts) for row in rows]
 
 

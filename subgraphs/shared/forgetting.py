@@ -38,7 +38,7 @@ class Forgetting(Reactor):
     async def react(self, message: Message) -> None:
         """Erase; who was erased before is not again."""
         said: UserErased = message.data
-        await self._store.erase(
+        await self._store.persons.erase(
             said.user_id,
             reason=said.reason,
             metadata=message.caused(Actor("service", self._store.name), at=self._clock()),

@@ -243,7 +243,7 @@ class UserHandlers:
         events = user.erase(reason, context.clock(), by=admin, under_way=under_way)
         metadata = context.metadata()
         try:
-            appended = await self._store.erase(
+            appended = await self._store.persons.erase(
                 user_id,
                 reason=checked_reason(reason),
                 metadata=metadata,

@@ -249,7 +249,7 @@ async def test_a_log_of_the_first_layout_is_brought_up_to_date(database: str) ->
     make_first_layout(database)
     async with open_shelf(database) as store, open_shelf(database) as other:
         await store.append(Append("box_1", [BoxMoved("here")], 1), metadata=metadata())
-        await store.erase("usr_1", reason="asked to", metadata=metadata())
+        await store.persons.erase("usr_1", reason="asked to", metadata=metadata())
         events = [recorded.event for recorded in await other.read_stream("box_1")]
         assert events == [BoxPlaced("old", grams=5), BoxMoved("here")]
     with psycopg.connect(database, autocommit=True) as connection:

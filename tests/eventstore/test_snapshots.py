@@ -236,7 +236,7 @@ async def test_all_can_be_deleted(store: EventStore) -> None:
 
 async def test_an_erasure_deletes_them_all(store: EventStore) -> None:
     await taken(store, 25)
-    await store.erase("usr_1", reason="asked to", metadata=metadata())
+    await store.persons.erase("usr_1", reason="asked to", metadata=metadata())
     assert kept(store) == []
 
 
@@ -256,7 +256,9 @@ async def test_a_snapshot_that_is_being_taken_is_deleted_by_an_erasure(
     monkeypatch.setattr(store.snapshots, "_write", held_up)
     await Streams(store).load(Counted, "box")
     assert await asyncio.to_thread(folded.wait, SECONDS)
-    erasing = asyncio.create_task(store.erase("usr_1", reason="asked to", metadata=metadata()))
+    erasing = asyncio.create_task(
+        store.persons.erase("usr_1", reason="asked to", metadata=metadata())
+    )
     with psycopg.connect(store.conninfo, autocommit=True) as connection:
         async with asyncio.timeout(SECONDS):
             while not connection.execute(

@@ -65,7 +65,7 @@ async def test_what_is_live_and_what_is_rebuilt_are_the_same(house: EventStore) 
     async with ProjectionRunner(house, [Names()]) as runner:
         assert await runner.wait_for(2, 10)
         assert rows(house.conninfo) == {"one": "Name of one", "two": "Name of two"}
-        await house.erase("one", reason="asked to", metadata=metadata())
+        await house.persons.erase("one", reason="asked to", metadata=metadata())
         assert await runner.wait_for(3, 10)
         live = rows(house.conninfo)
     with psycopg.connect(house.conninfo) as connection:
@@ -133,7 +133,7 @@ async def test_what_is_parked_is_not_kept_in_plain_and_reacted_to_all_the_same(
         assert await runner.wait_for("", position, 10)
         assert {stream.stream for stream in await runner.parked()} == {"sty_one", "sty_two"}
         assert in_database(house.conninfo, ["Name of one", "Name of two"]) == {}
-        await house.erase("one", reason="asked to", metadata=metadata())
+        await house.persons.erase("one", reason="asked to", metadata=metadata())
         greeter.ill = False
         assert await runner.redrive(greeter.name) == 2
         await until(lambda: len(greeter.greeted) == 2)

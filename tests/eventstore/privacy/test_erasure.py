@@ -53,7 +53,7 @@ async def arrive(store: EventStore, guest: str = "gst_1", stream: str = "sty_1")
 
 
 async def erase(store: EventStore, guest: str = "gst_1", **more: Any) -> Any:
-    return await store.erase(guest, reason="asked to", metadata=metadata(), **more)
+    return await store.persons.erase(guest, reason="asked to", metadata=metadata(), **more)
 
 
 async def test_everything_of_a_person_reads_erased(house: EventStore) -> None:
@@ -71,7 +71,9 @@ async def test_everything_of_a_person_reads_erased(house: EventStore) -> None:
         GuestArrived("gst_2", "Zephyrine", 3),
         SubjectErased("gst_1", "asked to", OCCURRED),
     ]
-    clients = [each.client for each in await house.clients([each.metadata for each in recorded])]
+    clients = [
+        each.client for each in await house.persons.clients([each.metadata for each in recorded])
+    ]
     assert clients[0] == Client("erased", "erased", "gst_1")
     assert clients[3] == Client("203.0.113.7", "a browser", "gst_2")
     page = await LocalFeed(house, public_only=False).read(0)
@@ -97,7 +99,7 @@ async def test_erasing_again_changes_nothing(house: EventStore) -> None:
     assert (again.position, again.versions, again.replayed) == (2, first.versions, True)
     assert await house.head() == 2
     by_thread = await asyncio.to_thread(
-        lambda: house.erase_sync("gst_1", reason="x", metadata=metadata())
+        lambda: house.persons.erase_sync("gst_1", reason="x", metadata=metadata())
     )
     assert by_thread.replayed
 
@@ -287,17 +289,17 @@ async def test_proofs_stay_valid(house: EventStore) -> None:
 
 async def test_notes_beside_the_log_are_forgotten_too(house: EventStore) -> None:
     notes = [Note("gst_1", "table 1", b"one"), Note("gst_2", "table 2", b"two")]
-    sealed = await house.seal_notes(notes)
+    sealed = await house.persons.seal_notes(notes)
     assert None not in sealed
     kept = [
         note._replace(data=text.encode())
         for note, text in zip(notes, sealed, strict=True)
         if text is not None
     ]
-    assert await house.open_notes(kept) == [b"one", b"two"]
+    assert await house.persons.open_notes(kept) == [b"one", b"two"]
     await erase(house)
-    assert await house.open_notes(kept) == [None, b"two"]
-    assert [text is None for text in await house.seal_notes(notes)] == [True, False]
+    assert await house.persons.open_notes(kept) == [None, b"two"]
+    assert [text is None for text in await house.persons.seal_notes(notes)] == [True, False]
 
 
 @event_type("guest.seen", subject="guest_id")

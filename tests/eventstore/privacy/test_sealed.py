@@ -137,7 +137,7 @@ async def test_the_client_is_sealed_for_who_acts(house: EventStore) -> None:
     [recorded] = await house.read()
     assert recorded.metadata.client is not None
     assert recorded.metadata.client.ip is None
-    [opened] = await house.clients([recorded.metadata])
+    [opened] = await house.persons.clients([recorded.metadata])
     assert opened.client == Client("203.0.113.7", "a browser", "usr_1")
 
 

@@ -244,7 +244,7 @@ async def forgotten(journal: Service[Any], person: str) -> None:
     metadata = Metadata(
         actor=Actor("service", "tests"), command_id="c", correlation_id="c", occurred_at=NOW
     )
-    await journal.store.erase(person, reason="asked for", metadata=metadata)
+    await journal.store.persons.erase(person, reason="asked for", metadata=metadata)
     head = await journal.store.head()
     assert await journal.reactor_runner.wait_for(
         "journal", head, WAIT_SECONDS_MAX, names=["withdraw_exports"]

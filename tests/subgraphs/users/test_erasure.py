@@ -134,12 +134,12 @@ async def test_the_log_itself_reads_erased(shop: Shop) -> None:
     await shop.live()
     [registered, *_] = await shop.users.store.read_stream(shop.user_id)
     assert registered.metadata.actor == Actor("user", shop.user_id), "they registered themselves"
-    [opened] = await shop.users.store.clients([registered.metadata])
+    [opened] = await shop.users.store.persons.clients([registered.metadata])
     assert opened.client is not None
     assert opened.client.ip == IP
     await shop.admin.ask(ERASE, id=shop.user_id)
     events = await shop.users.store.read(0)
-    for recorded in await shop.users.store.clients([each.metadata for each in events]):
+    for recorded in await shop.users.store.persons.clients([each.metadata for each in events]):
         assert recorded.client is None or recorded.client.ip == "erased", "failed sign-ins too"
     [registered, *_] = await shop.users.store.read_stream(shop.user_id)
     assert (registered.event.email, registered.event.display_name) == ("erased", "erased")
@@ -195,7 +195,7 @@ async def test_what_another_way_erases_is_told_to_the_other_services(shop: Shop)
         correlation_id="cmd_1",
         occurred_at=START,
     )
-    await shop.users.store.erase(shop.user_id, reason="a letter", metadata=metadata)
+    await shop.users.store.persons.erase(shop.user_id, reason="a letter", metadata=metadata)
     await shop.forgotten()
     [told] = await shop.users.store.read(0, types=["user.erased"])
     assert (told.event.user_id, told.event.reason) == (shop.user_id, "a letter")
