@@ -38,6 +38,7 @@ from eventstore.position import position_of, positions, receipt
 from eventstore.privacy.erasure import SubjectErased
 from eventstore.privacy.keyring import Keyring, MasterKey
 from eventstore.privacy.privacy import Note
+from eventstore.read import Query
 from eventstore.state_cache import Loaded
 from eventstore.store import EventStore, Limits
 from eventstore.streams import Executed, Streams
@@ -84,6 +85,7 @@ __all__ = [
     "NoKeyring",
     "Note",
     "Personal",
+    "Query",
     "Recorded",
     "SealedDataCorrupt",
     "StoreOverloaded",

@@ -15,7 +15,7 @@ import asyncio
 import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -410,8 +410,24 @@ class EventStore:
         query = Query(
             after, limit, types, backwards, up_to, correlation_id, actor_id, tags, since, until
         )
+        return await self._page(query)
+
+    async def pages(self, query: Query) -> AsyncIterator[list[Recorded[Any]]]:
+        """All that matches, a page of `query.limit` at a time: forwards to where the log ends when
+        it is asked for, backwards to its beginning.
+        """
+        if not query.backwards:
+            head = await self.head()
+            query = replace(query, up_to=head if query.up_to is None else min(query.up_to, head))
+        while page := await self._page(query):
+            yield page
+            if len(page) < query.limit:
+                break
+            query = replace(query, after=page[-1].position)
+
+    async def _page(self, query: Query) -> list[Recorded[Any]]:
         sql, params = log_query(self.layout, query)
-        return await self.reading(lambda c: self._fetch(c, sql, params, prepare=not tags))
+        return await self.reading(lambda c: self._fetch(c, sql, params, prepare=not query.tags))
 
     def read_sync(
         self,

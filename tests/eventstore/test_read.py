@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -14,6 +15,7 @@ from eventstore import (
     ForeignPosition,
     InvalidRead,
     MalformedEvent,
+    Query,
     UnknownEventType,
     WrongStore,
     position_of,
@@ -53,6 +55,33 @@ async def test_a_stream_by_version_both_ways(store: EventStore) -> None:
     last = await store.read_stream("box_1", backwards=True, limit=1)
     assert [event.version for event in last] == [4]
     assert await store.read_stream("nowhere") == []
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 12, 100])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_all_pages_both_ways(store: EventStore, limit: int, backwards: bool) -> None:
+    await fill(store)
+    order = -1 if backwards else 1
+    for query, expected in (
+        (Query(), range(1, 13)),
+        (Query(types=["box.placed"]), [1, 2, 3]),
+        (Query(correlation_id="cmd_1"), [2, 5, 8, 11]),
+        (Query(after=7), range(1, 7) if backwards else range(8, 13)),
+        (Query(types=["box.unknown"]), []),
+    ):
+        pages = store.pages(replace(query, limit=limit, backwards=backwards))
+        found = [places(page) async for page in pages]
+        assert [position for page in found for position in page] == list(expected)[::order]
+        assert all(len(page) == limit for page in found[:-1])
+
+
+async def test_pages_end_where_the_log_ended_when_they_were_asked_for(store: EventStore) -> None:
+    await fill(store, streams=1)
+    seen: list[int] = []
+    async for page in store.pages(Query(limit=1)):
+        seen += places(page)
+        await store.append(Append("more", [BoxMoved("x")]), metadata=metadata())
+    assert seen == [1, 2, 3, 4]
 
 
 async def test_the_log_by_position_both_ways(store: EventStore) -> None:
