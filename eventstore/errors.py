@@ -210,7 +210,13 @@ class WrongMasterKey(EventStoreError):
         )
 
 
-class SubjectKeyCorrupt(EventStoreError):
+class Unreadable(EventStoreError):
+    """What an event says of a person cannot be read, though nobody erased them. Who only looks is
+    shown the rest of the event, marked; who decides or projects is refused it.
+    """
+
+
+class SubjectKeyCorrupt(Unreadable):
     """The wrapped key of a person is not what the master key wrapped."""
 
     code = "SUBJECT_KEY_CORRUPT"
@@ -223,7 +229,7 @@ class SubjectKeyCorrupt(EventStoreError):
         )
 
 
-class SubjectKeyLost(EventStoreError):
+class SubjectKeyLost(Unreadable):
     """An event is sealed for a person whose key is not there, though nobody erased it."""
 
     code = "SUBJECT_KEY_LOST"
@@ -236,7 +242,7 @@ class SubjectKeyLost(EventStoreError):
         )
 
 
-class SealedDataCorrupt(EventStoreError):
+class SealedDataCorrupt(Unreadable):
     """Sealed personal data was changed, or belongs to another event."""
 
     code = "SEALED_DATA_CORRUPT"

@@ -24,6 +24,8 @@ Personal = Annotated[T, msgspec.Meta(extra={"personal": True})]
 class says whose it is: `@event_type("user.registered", subject="user_id")`."""
 
 ERASED = "erased"
+UNREADABLE = "unreadable"
+"""In place of text that should be there and does not open: never of a person who was erased."""
 """What a personal text reads as once the person is forgotten."""
 
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")

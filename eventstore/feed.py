@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 
-from eventstore.errors import ForeignPosition
+from eventstore.errors import ForeignPosition, Unreadable
 from eventstore.event import Metadata
 from eventstore.feed_page import FeedEvent, FeedPage
 from eventstore.privacy.in_feeds import FeedOpener
@@ -98,10 +98,12 @@ class LocalFeed:
         return sorted(self._public if types is None else self._public.intersection(types))
 
     def _read(self, connection: psycopg.Connection[Any], query: Query) -> list[FeedEvent]:
-        rows = self._store.privacy.opened(connection, self._store.read_raw(connection, query))
-        return self._opener.with_clients(connection, [self._event(row) for row in rows])
+        rows = self._store.read_raw(connection, query)
+        rows, faults = self._store.privacy.marked(connection, rows)
+        events = [self._event(row, faults.get(row[0])) for row in rows]
+        return self._opener.with_clients(connection, events)
 
-    def _event(self, row: Raw) -> FeedEvent:
+    def _event(self, row: Raw, fault: Unreadable | None) -> FeedEvent:
         position, stream, version, id_, name, type_version, payload, metadata, time, _ = row
         types = self._store.types
         newest = types.current(name).TYPE_VERSION if name in types.names else type_version
@@ -117,6 +119,7 @@ class LocalFeed:
             payload,
             self._decode_metadata(metadata),
             time,
+            unreadable=None if fault is None else str(fault),
         )
 
 
@@ -132,6 +135,7 @@ class _Line(msgspec.Struct, frozen=True, omit_defaults=True):
     data: msgspec.Raw
     personal: tuple[str, ...] = ()
     subject: str | None = None
+    unreadable: str | None = None
 
 
 class _LastLine(msgspec.Struct, frozen=True):
@@ -159,6 +163,7 @@ def to_lines(page: FeedPage) -> bytes:
             msgspec.Raw(event.data),
             event.personal,
             event.subject,
+            event.unreadable,
         )
         for event in page.events
     ]
@@ -185,6 +190,7 @@ def from_lines(body: bytes) -> FeedPage:
             line.recorded_at,
             line.personal,
             line.subject,
+            line.unreadable,
         )
         for line in map(_line, lines)
     ]

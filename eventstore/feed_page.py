@@ -13,6 +13,8 @@ from eventstore.event import Metadata
 class FeedEvent(msgspec.Struct, frozen=True):
     """An event as a feed gives it. `data` is its payload, a JSON object. The members of it that are
     `personal` tell of the person `subject`: whoever keeps them must be able to forget them.
+    `unreadable` says why they do not open, if so: they read "unreadable" then, and nobody acts on
+    the event.
     """
 
     position: int
@@ -26,6 +28,7 @@ class FeedEvent(msgspec.Struct, frozen=True):
     recorded_at: datetime
     personal: tuple[str, ...] = ()
     subject: str | None = None
+    unreadable: str | None = None
 
 
 class FeedPage(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from eventstore.canonical import NotCanonical, canonical
 from eventstore.errors import MalformedEvent, UnknownEventType
-from eventstore.event import Event
+from eventstore.event import ERASED, Event
 from eventstore.privacy.erasure import SubjectErased
 from eventstore.privacy.shape import PersonalShape, personal_shape
 
@@ -106,13 +106,15 @@ class EventTypes:
         registered = self._by_name.get(name)
         return registered.personal if registered is not None else None
 
-    def stand_in(self, name: str, version: int) -> bytes:
-        """The JSON object in place of the personal members that an event of a version had."""
+    def stand_in(self, name: str, version: int, text: str = ERASED) -> bytes:
+        """The JSON object in place of the personal members that an event of a version had: `text`
+        for each text.
+        """
         shape = self.personal(name)
         stand_ins = dict(shape.stand_ins) if shape is not None else {}
         if upcaster := self._upcasters.get((name, version)):
             stand_ins.update(upcaster.erased)
-        return self._sorted.encode(stand_ins)
+        return self._sorted.encode(with_text(stand_ins, text))
 
     def schema(self, name: str) -> dict[str, Any]:
         """JSON Schema of the newest payload of a type."""
@@ -226,6 +228,19 @@ class _Shapes:
                     self.visit(member.type)
             case _ if hasattr(info, "item_type"):
                 self.visit(info.item_type)
+
+
+def with_text(stand_in: Any, text: str) -> Any:
+    """A stand-in for what was erased, with another text in it."""
+    match stand_in:
+        case str():
+            return text if stand_in == ERASED else stand_in
+        case list():
+            return [with_text(each, text) for each in stand_in]
+        case dict():
+            return {name: with_text(each, text) for name, each in stand_in.items()}
+        case _:
+            return stand_in
 
 
 def _finite(value: Any) -> Any:

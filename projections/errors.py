@@ -55,6 +55,16 @@ class NotAProjection(ProjectionError):
         )
 
 
+class UnreadableMessage(ProjectionError):
+    """A message whose personal part does not open: nobody acts on it before it can be read."""
+
+    code = "UNREADABLE_MESSAGE"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the event cannot be read: {reason}; then redrive it")
+
+
 class UnknownLayout(ProjectionError):
     """What the engine keeps was laid out by a later release."""
 

@@ -17,6 +17,7 @@ import structlog
 from eventstore.errors import EventStoreError, ForeignPosition, StoreUnavailable
 from eventstore.feed_page import FeedEvent
 from projections.batch import described, is_transient
+from projections.errors import UnreadableMessage
 from projections.faults import fault_point
 from projections.inbox import Inbox, refuse_ahead
 from projections.reactor import Message, Reactor
@@ -173,6 +174,8 @@ class Line:
 
     async def _react(self, event: FeedEvent) -> Exception | None:
         """React, again and again; return the last error when it was tried often enough."""
+        if event.unreadable is not None:
+            return UnreadableMessage(event.unreadable)
         try:
             message = self._message(event)
         except msgspec.MsgspecError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import psycopg
 
-from eventstore.errors import EventStoreError
+from eventstore.errors import EventStoreError, Unreadable
 from eventstore.feed_page import FeedEvent
 from eventstore.privacy.privacy import Privacy, Sealed
 from eventstore.privacy.sealing import PREFIX
@@ -32,7 +32,9 @@ class FeedOpener:
     def opened(
         self, connection: psycopg.Connection[Any], events: list[FeedEvent]
     ) -> list[FeedEvent]:
-        """Events as they were stored, in their newest shape, opened. Raises EventStoreError."""
+        """Events as they were stored, in their newest shape, opened, or marked where they do not
+        open. Raises what `Privacy.marked` does.
+        """
         found = [number for number, event in enumerate(events) if self._has_sealed_data(event)]
         sealed = [
             Sealed(event.stream, event.type, event.type_version, event.data)
@@ -41,9 +43,13 @@ class FeedOpener:
         events = list(events)
         opened = self._privacy.open(connection, sealed)
         for number, data in zip(found, opened, strict=True):
-            if isinstance(data, EventStoreError):
+            event, why = events[number], None
+            if isinstance(data, Unreadable):
+                why = str(data)
+                data = self._privacy.unreadable(event.type, event.type_version, event.data)
+            elif isinstance(data, EventStoreError):
                 raise data
-            events[number] = msgspec.structs.replace(events[number], data=data)
+            events[number] = msgspec.structs.replace(event, data=data, unreadable=why)
         return self.with_clients(connection, events)
 
     def with_clients(
@@ -52,12 +58,14 @@ class FeedOpener:
         """Events with where their commands came from, if this feed gives that."""
         if not self._clients:
             return events
-        opened = self._privacy.clients(connection, [event.metadata for event in events])
+        opened = self._privacy.marked_clients(connection, [event.metadata for event in events])
         return [
             event
             if event.metadata is metadata
-            else msgspec.structs.replace(event, metadata=metadata)
-            for event, metadata in zip(events, opened, strict=True)
+            else msgspec.structs.replace(
+                event, metadata=metadata, unreadable=event.unreadable or (fault and str(fault))
+            )
+            for event, (metadata, fault) in zip(events, opened, strict=True)
         ]
 
     def marked(self, events: list[FeedEvent]) -> list[FeedEvent]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from eventstore.append import Append, Appended
-from eventstore.errors import NoKeyring, WrongExpectedVersion
+from eventstore.errors import NoKeyring, Unreadable, WrongExpectedVersion
 from eventstore.event import Metadata
 from eventstore.privacy.erasing import erased_before, erasure
 from eventstore.privacy.erasure import subject_stream
@@ -91,8 +91,10 @@ class Persons:
         keys = await self._keys({note.subject for note in notes})
         return self._privacy.seal_notes(keys, notes)
 
-    async def open_notes(self, notes: Sequence[Note]) -> list[bytes | None]:
-        """What was given to `seal_notes`, from what it gave; None for who was erased since."""
+    async def open_notes(self, notes: Sequence[Note]) -> list[bytes | Unreadable | None]:
+        """What was given to `seal_notes`, from what it gave; None for who was erased since, and why
+        for what does not open.
+        """
         return await self._store.reading(
             lambda connection: self._privacy.open_notes(connection, notes)
         )

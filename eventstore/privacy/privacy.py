@@ -16,8 +16,9 @@ from eventstore.errors import (
     MalformedEvent,
     NoKeyring,
     SealedDataCorrupt,
+    Unreadable,
 )
-from eventstore.event import ERASED, NOBODY, Client, Event, Metadata
+from eventstore.event import ERASED, NOBODY, UNREADABLE, Client, Event, Metadata
 from eventstore.layout import Layout
 from eventstore.privacy.erasure import SUBJECT_BYTES_MAX
 from eventstore.privacy.keyring import Keyring
@@ -33,12 +34,14 @@ from eventstore.privacy.sealing import (
     split,
     stored,
 )
+from eventstore.privacy.shape import MEMBER
 from eventstore.privacy.subject_keys import Connection, Keys, SubjectKeys
 from eventstore.types import EventTypes
 
 _PERSONS = frozenset({"user", "staff"})
 _encode = msgspec.json.Encoder(order="sorted").encode
 _client = msgspec.json.Decoder(Client).decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _ERASED_CLIENT = Client(ERASED, ERASED)
 
 
@@ -100,6 +103,10 @@ class Privacy:
         self.keys = SubjectKeys(layout, keyring) if keyring is not None else None
         self.plain = Sealing(types, {})
         """Seals an append that tells of nobody."""
+        self.seen: dict[int, Unreadable] | None = None
+        """Where `opened` notes, by position, what does not open, in a process in which people only
+        look; None: it raises.
+        """
 
     def check(self, connection: psycopg.Connection[Any]) -> None:
         """Raises NoKeyring or WrongMasterKey: the store cannot be used."""
@@ -146,19 +153,42 @@ class Privacy:
 
         Raises what `open` gives.
         """
+        rows, faults = self.marked(connection, rows)
+        if faults and self.seen is None:
+            raise next(iter(faults.values()))
+        if self.seen is not None:
+            self.seen.update(faults)
+        return rows
+
+    def marked(
+        self, connection: Connection, rows: list[Any]
+    ) -> tuple[list[Any], dict[int, Unreadable]]:
+        """The same for whoever shows or hands on: what does not open reads "unreadable", and why is
+        given by position. Raises what concerns all persons: WrongMasterKey, NoKeyring.
+        """
+        faults: dict[int, Unreadable] = {}
         if not self._types.personal_names:
-            return rows
+            return rows, faults
         found = [number for number, row in enumerate(rows) if row[6].startswith(PREFIX)]
         if not found:
-            return rows
+            return rows, faults
         sealed = [Sealed(row[1], row[4], row[5], row[6]) for row in (rows[n] for n in found)]
         rows = list(rows)
         for number, payload in zip(found, self.open(connection, sealed), strict=True):
-            if isinstance(payload, EventStoreError):
-                raise payload
             row = rows[number]
+            if isinstance(payload, Unreadable):
+                faults[row[0]] = payload
+                payload = self.unreadable(row[4], row[5], row[6])
+            elif isinstance(payload, EventStoreError):
+                raise payload
             rows[number] = (*row[:6], payload, *row[7:])
-        return rows
+        return rows, faults
+
+    def unreadable(self, type_: str, type_version: int, payload: bytes) -> bytes:
+        """What is plain in a stored payload, and "unreadable" for what is sealed."""
+        plain = _members(payload)
+        del plain[MEMBER]
+        return _encode({**plain, **_members(self._types.stand_in(type_, type_version, UNREADABLE))})
 
     def open(
         self, connection: Connection, events: Sequence[Sealed]
@@ -191,9 +221,29 @@ class Privacy:
 
         Raises what `open` gives.
         """
+        opened = self.marked_clients(connection, of)
+        for _, fault in opened:
+            if fault is not None:
+                raise fault
+        return [metadata for metadata, _ in opened]
+
+    def marked_clients(
+        self, connection: Connection, of: Sequence[Metadata]
+    ) -> list[tuple[Metadata, Unreadable | None]]:
+        """The same, "unreadable" with the reason for a client that does not open. Raises what
+        `marked` does.
+        """
         wanted = {m.client.of for m in of if m.client is not None and m.client.of is not None}
         keys = self._find(connection, wanted) if wanted else {}
-        return [self._with_client(metadata, keys) for metadata in of]
+        opened: list[tuple[Metadata, Unreadable | None]] = []
+        for metadata in of:
+            try:
+                opened.append((self._with_client(metadata, keys), None))
+            except Unreadable as fault:
+                assert metadata.client is not None
+                client = Client(UNREADABLE, UNREADABLE, metadata.client.of)
+                opened.append((msgspec.structs.replace(metadata, client=client), fault))
+        return opened
 
     def _with_client(self, metadata: Metadata, keys: dict[str, Any]) -> Metadata:
         client = metadata.client
@@ -224,15 +274,19 @@ class Privacy:
             for note in notes
         ]
 
-    def open_notes(self, connection: Connection, notes: Sequence[Note]) -> list[bytes | None]:
-        """The data of each note (whose `data` is what `seal_notes` gave); None if it was forgotten.
-
-        Raises what `open` gives.
+    def open_notes(
+        self, connection: Connection, notes: Sequence[Note]
+    ) -> list[bytes | Unreadable | None]:
+        """The data of each note (whose `data` is what `seal_notes` gave); None if it was forgotten,
+        or why it does not open. Raises what `marked` does.
         """
         keys = self._find(connection, {note.subject for note in notes}) if notes else {}
-        opened: list[bytes | None] = []
+        opened: list[bytes | Unreadable | None] = []
         for note in notes:
             key = keys[note.subject]
+            if isinstance(key, Unreadable):
+                opened.append(key)
+                continue
             if isinstance(key, EventStoreError):
                 raise key
             if key is None:
@@ -242,7 +296,7 @@ class Privacy:
                 context = _note_place(note.subject, note.context)
                 opened.append(open_sealed(key, note.data, context))
             except Tampered:
-                raise SealedDataCorrupt(self._store, note.context) from None
+                opened.append(SealedDataCorrupt(self._store, note.context))
         return opened
 
     def _find(self, connection: Connection, subjects: set[str]) -> dict[str, Any]:

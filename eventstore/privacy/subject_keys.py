@@ -112,6 +112,22 @@ class SubjectKeys:
                 found[subject] = SubjectKeyLost(self._store, subject)
         return found
 
+    def broken(self, connection: psycopg.Connection[Any], most: int) -> list[EventStoreError]:
+        """What is wrong with the keys that do not unwrap, of `most` keys that are looked at."""
+        rows: list[_Row] = connection.execute(
+            f"SELECT subject, wrapped, master_id FROM {self._table} WHERE wrapped IS NOT NULL "
+            "LIMIT %s".encode(),
+            [most],
+            binary=True,
+        ).fetchall()
+        wrong: list[EventStoreError] = []
+        for row in rows:
+            try:
+                self._key(row)
+            except (WrongMasterKey, SubjectKeyCorrupt) as error:
+                wrong.append(error)
+        return wrong
+
     # Rotating the master key
 
     def rewrap(self, connection: psycopg.Connection[Any]) -> int:

@@ -12,17 +12,21 @@ from urllib.parse import urlsplit
 import click
 import psycopg
 
-from lonja.databases import postgres_dir
+from eventstore import EventStoreError
+from eventstore.privacy.subject_keys import SubjectKeys
+from lonja.databases import postgres_dir, running_server
 from lonja.demo import dataset
-from lonja.errors import LonjaError
+from lonja.errors import LonjaError, NoDatabase
 from lonja.keys import internal_secret
 from lonja.output import AS_JSON, DATA_DIR, print_json, print_rows
 from lonja.postgres import running_conninfo
 from lonja.postgres_host import account_to_run_as, find_binaries, make_reachable
 from lonja.serving import claim_port
 from lonja.settings import ROUTER_PORT, SERVICES, Settings, load
+from lonja.wiring import build_service
 
 CONNECT_SECONDS_MAX = 2
+KEYS_MAX = 100_000
 
 
 class Unhealthy(LonjaError):
@@ -73,6 +77,7 @@ def _examinations(settings: Settings) -> Iterator[tuple[str, Examination]]:
     for name, url in settings.database_urls.items():
         yield f"PostgreSQL of {name}", lambda url=url: _server(url)  # type: ignore[misc]
     yield f"port {ROUTER_PORT}", lambda: _port(settings)
+    yield "keys of persons", lambda: _persons(settings)
     yield "demo data", _demo_data
     for service in SERVICES:
         yield f"service {service}", lambda name=service: _service(settings, name)  # type: ignore[misc]
@@ -102,6 +107,31 @@ def _server(conninfo: str) -> str:
             return f"{row[0] if row else '?'} at {connection.info.host}"
     except psycopg.Error as error:
         raise Unhealthy(f"cannot be reached: {str(error).strip()}") from None
+
+
+def _persons(settings: Settings) -> str:
+    """Whether the keys of persons unwrap; that there is one for everybody, `log verify` says."""
+    try:
+        conninfos = running_server(settings, SERVICES)
+        wrong = [
+            str(error)
+            for name, conninfo in conninfos.items()
+            if (keys := build_service(name, settings, conninfo, {}).store.privacy.keys)
+            for error in _broken_keys(keys, conninfo)
+        ]
+    except (NoDatabase, psycopg.Error) as error:
+        raise _MayBe(f"no database to look into: {str(error).strip().splitlines()[0]}") from None
+    if wrong:
+        raise Unhealthy(f"{len(wrong)} do not unwrap: {wrong[0]}")
+    return "every one unwraps (`lonja log verify` opens what they seal)"
+
+
+def _broken_keys(keys: SubjectKeys, conninfo: str) -> list[EventStoreError]:
+    with psycopg.connect(conninfo, connect_timeout=CONNECT_SECONDS_MAX) as connection:
+        try:
+            return keys.broken(connection, KEYS_MAX)
+        except psycopg.errors.UndefinedTable:
+            return []
 
 
 def _demo_data() -> str:

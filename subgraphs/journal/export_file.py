@@ -28,7 +28,7 @@ CHUNK_BYTES = 1_048_576
 _FIELDS = (
     *("service", "position", "id", "stream", "version", "type", "type_version", "recorded_at"),
     *("occurred_at", "actor_kind", "actor_id", "on_behalf_of", "ip", "reason", "command_id"),
-    *("correlation_id", "causation_id", "redacted", "data"),
+    *("correlation_id", "causation_id", "redacted", "unreadable", "data"),
 )
 
 

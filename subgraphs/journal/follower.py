@@ -62,6 +62,7 @@ CREATE TABLE IF NOT EXISTS public.journal_events (
     recorded_at timestamptz NOT NULL,
     PRIMARY KEY (service, position)
 );
+ALTER TABLE public.journal_events ADD COLUMN IF NOT EXISTS unreadable text;
 CREATE UNIQUE INDEX IF NOT EXISTS journal_events_by_id ON public.journal_events (id);
 CREATE INDEX IF NOT EXISTS journal_events_by_stream ON public.journal_events (stream, version);
 CREATE INDEX IF NOT EXISTS journal_events_by_time ON public.journal_events (recorded_at, id);
@@ -102,6 +103,7 @@ _COLUMNS = {
     "causation_id": "text",
     "occurred_at": "timestamptz",
     "recorded_at": "timestamptz",
+    "unreadable": "text",
 }
 _COPY = f"""
 WITH copied AS (
@@ -215,7 +217,7 @@ def _row(service: str, event: FeedEvent) -> tuple[dict[str, Any], Personal]:
     metadata = event.metadata
     data, redacted = redact(event.data)
     values = None
-    if event.subject and event.personal:
+    if event.subject and event.personal and event.unreadable is None:
         data, values = split(data, event.personal)
     client, address = client_of(metadata)
     row = {
@@ -237,6 +239,7 @@ def _row(service: str, event: FeedEvent) -> tuple[dict[str, Any], Personal]:
         "causation_id": metadata.causation_id,
         "occurred_at": metadata.occurred_at,
         "recorded_at": event.recorded_at,
+        "unreadable": event.unreadable,
     }
-    subject = event.subject if values is not None else None
+    subject = event.subject if event.personal else None
     return row, Personal(subject, values, client, address)

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from eventstore import EventStore, Note
-from eventstore.event import ERASED, Metadata
+from eventstore import EventStore, Note, Unreadable
+from eventstore.event import ERASED, UNREADABLE, Metadata
+from eventstore.types import with_text
 
 Row = Mapping[str, Any]
 
@@ -85,7 +86,7 @@ async def sealed(
 
 async def opened(store: EventStore, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Rows with their values in `data`, and `ip`: the address that their command came from,
-    "erased" if the person was. Raises EventStoreError for what does not open.
+    "erased" if the person was. What does not open reads "unreadable", and `unreadable` says why.
     """
     notes = [
         Note(row[of], _context(row["service"], row["position"], what), row[what].encode())
@@ -97,13 +98,22 @@ async def opened(store: EventStore, rows: Sequence[Row]) -> list[dict[str, Any]]
     return [_opened(row, texts) for row in rows]
 
 
-def _opened(row: Row, texts: Iterable[bytes | None]) -> dict[str, Any]:
+def _opened(row: Row, texts: Iterable[bytes | Unreadable | None]) -> dict[str, Any]:
     found, take = dict(row), iter(texts)
     found["ip"] = None if row["client_of"] is None else ERASED
-    if row["sealed"] is not None and (data := next(take)) is not None:
-        found["data"] = {**row["data"], **_members(data)}
-    if row["client"] is not None and (client := next(take)) is not None:
-        found["ip"] = client.decode()
+    if row["sealed"] is not None:
+        match next(take):
+            case bytes(data):
+                found["data"] = {**row["data"], **_members(data)}
+            case Unreadable() as fault:
+                found["data"] = with_text(row["data"], UNREADABLE)
+                found["unreadable"] = str(fault)
+    if row["client"] is not None:
+        match next(take):
+            case bytes(client):
+                found["ip"] = client.decode()
+            case Unreadable() as fault:
+                found["ip"], found["unreadable"] = UNREADABLE, str(fault)
     return found
 
 

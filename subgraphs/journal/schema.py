@@ -80,6 +80,9 @@ class RecordedEvent(Node):
     schema_version: int
     data: JSON
     redacted_fields: list[str]
+    unreadable: str | None = strawberry.field(
+        description="Why personal values in it do not open, if so; they read “unreadable”."
+    )
     actor: Actor
     reason: str | None
     command_id: strawberry.ID
@@ -131,6 +134,7 @@ class RecordedEvent(Node):
             schema_version=row["type_version"],
             data=row["data"],
             redacted_fields=list(row["redacted"]),
+            unreadable=row["unreadable"],
             actor=actor_of(row),
             reason=row["reason"] or _written(row["data"]),
             command_id=strawberry.ID(row["command_id"]),

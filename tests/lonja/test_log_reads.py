@@ -10,13 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
 from eventstore import ANY, Actor, Append, EventStore, EventTypes, Metadata
 from lonja.cli import main
-from lonja.settings import SERVICES
-from subgraphs.orders.cart_events import CartCreated, CartLineSet
+from lonja.keys import master_keyring
+from lonja.settings import SERVICES, load
+from subgraphs.orders.cart_events import CartCreated, CartDestinationSet, CartLineSet
+from subgraphs.orders.parts import Destination
 from subgraphs.shared.ids import new_id
 
 pytestmark = pytest.mark.slow
@@ -129,6 +132,48 @@ def test_a_time_is_when_it_was_recorded_or_when_it_happened(logs: Logs) -> None:
     for wrong in ((), ("--at", "1")):
         refused = lonja("show", logs.cart, "--effective", *wrong)
         assert (refused.exit_code, "--effective needs --at TIME" in refused.stderr) == (2, True)
+
+
+async def _set_destination(conninfo: str, cart: str, customer: str) -> None:
+    types = EventTypes([CartCreated, CartDestinationSet])
+    keyring = master_keyring(load())
+    async with EventStore(conninfo, types, name="orders", keyring=keyring) as store:
+        home = Destination("ES", "07001", "Zsófia", ("Carrer 1",), "Palma")
+        who = Metadata(
+            actor=Actor("user", customer),
+            command_id="cmd_2",
+            correlation_id="cor_1",
+            occurred_at=AT,
+        )
+        event = CartDestinationSet(cart, home, customer)
+        await store.append(Append(cart, [event], ANY), metadata=who)
+
+
+def test_what_does_not_open_is_marked_and_found(logs: Logs) -> None:
+    asyncio.run(_set_destination(logs.databases["orders"], logs.cart, logs.customer))
+    assert lonja("verify", "--service", "orders").exit_code == 0
+    with psycopg.connect(logs.databases["orders"]) as connection:
+        connection.execute("UPDATE eventstore.subject_keys SET wrapped = set_byte(wrapped, 20, 7)")
+    for command in (
+        ("tail", "--service", "orders"),
+        ("search", "--actor", logs.customer),
+        ("show", logs.cart),
+        ("trace", "cor_1"),
+    ):
+        shown = lonja(*command)
+        assert (shown.exit_code, "Zsófia" in shown.stdout) == (0, False), shown.output
+        if command[0] != "trace":
+            assert "orders:2 cart.destination_set is unreadable" in shown.stderr
+    first, second = json.loads(lonja("show", logs.cart, "--json").stdout)
+    assert first["unreadable"] is None
+    assert "does not unwrap" in second["unreadable"]
+    assert second["data"]["destination"]["city"] == "unreadable"
+    verified = lonja("verify", "--service", "orders", "--json")
+    assert (verified.exit_code, "not all of it can be read" in verified.stderr) == (1, True)
+    (row,) = json.loads(verified.stdout)
+    assert (row["state"], row["unreadable"], "position 2" in row["fault"]) == ("intact", 1, True)
+    doctor = CliRunner().invoke(main, ["doctor"])
+    assert "1 do not unwrap: the key of" in " ".join(doctor.stdout.split())
 
 
 def test_the_user_of_the_system_is_named_unless_another_is(logs: Logs) -> None:

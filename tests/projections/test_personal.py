@@ -140,6 +140,29 @@ async def test_what_is_parked_is_not_kept_in_plain_and_reacted_to_all_the_same(
     assert sorted(greeter.greeted) == ["Name of two", "erased"]
 
 
+async def test_what_does_not_open_parks_its_own_stream(house: EventStore) -> None:
+    """It is reacted to once it can be read; the others are at once."""
+    greeter = Greeter()
+    greeter.ill = False
+    position = await arrive(house, "one", "two")
+    with psycopg.connect(house.conninfo) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT * FROM eventstore.subject_keys")
+        connection.execute("DELETE FROM eventstore.subject_keys WHERE subject = 'one'")
+    async with ReactorRunner(house, {}, [greeter]) as runner:
+        assert await runner.wait_for("", position, 10)
+        (parked,) = await runner.parked()
+        assert parked.stream == "sty_one"
+        assert "no record of an erasure" in parked.error
+        assert greeter.greeted == ["Name of two"]
+        with psycopg.connect(house.conninfo) as connection:
+            connection.execute(
+                "INSERT INTO eventstore.subject_keys SELECT * FROM kept WHERE subject = 'one'"
+            )
+        assert await runner.redrive(greeter.name) == 1
+        await until(lambda: len(greeter.greeted) == 2)
+    assert greeter.greeted == ["Name of two", "Name of one"]
+
+
 class OneName(Projection):
     """Breaks by a rule of the database, whose error shows the row."""
 

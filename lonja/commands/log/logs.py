@@ -15,7 +15,7 @@ from lonja.databases import running_server
 from lonja.errors import LonjaError
 from lonja.output import print_rows
 from lonja.settings import SERVICES, Settings
-from lonja.wiring import build_service
+from lonja.wiring import AnyService, build_service
 from subgraphs.journal.redaction import redact
 
 EVENTS_SHOWN = 20
@@ -48,15 +48,24 @@ async def open_stores(
     async with AsyncExitStack() as stack:
         yield {
             name: await stack.enter_async_context(
-                build_service(name, settings, conninfos[name], {}).store
+                looked_at(build_service(name, settings, conninfos[name], {})).store
             )
             for name in services
         }
 
 
-def described(service: str, event: Recorded[Any]) -> dict[str, Any]:
-    """An event with its metadata, flat, as JSON; null for each secret, as in the journal."""
-    metadata = event.metadata
+def looked_at(service: AnyService) -> AnyService:
+    """The service, its log for people who only look: what does not open is shown marked."""
+    service.store.privacy.seen = {}
+    return service
+
+
+def described(service: str, store: EventStore, event: Recorded[Any]) -> dict[str, Any]:
+    """An event with its metadata, flat, as JSON; null for each secret, as in the journal.
+    `unreadable` says why its personal values do not open, if so.
+    """
+    metadata, faults = event.metadata, store.privacy.seen or {}
+    fault = faults.pop(event.position, None)
     return {
         "service": service,
         "position": event.position,
@@ -74,6 +83,7 @@ def described(service: str, event: Recorded[Any]) -> dict[str, Any]:
         "causation_id": metadata.causation_id,
         "reason": metadata.reason,
         "tags": list(event.tags),
+        "unreadable": None if fault is None else str(fault),
         "data": redacted(msgspec.to_builtins(event.event)),
     }
 
@@ -91,3 +101,12 @@ def print_events(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     elif events:
         shown = ("recorded_at", "service", "position", "type", "stream", "version", "actor")
         print_rows([{name: event[name] for name in shown} for event in events])
+        for event in events:
+            warn_of(event)
+
+
+def warn_of(event: Mapping[str, Any]) -> None:
+    """Say, beside what is shown, if an event's personal values do not open."""
+    if event["unreadable"] is not None:
+        where = f"{event['service']}:{event['position']} {event['type']}"
+        click.secho(f"{where} is unreadable: {event['unreadable']}", fg="yellow", err=True)

@@ -22,6 +22,7 @@ from eventstore.audit import NotProvable, Seal, Signer, check, key_id, last_seal
 from eventstore.audit import prove as prove_event
 from eventstore.audit import verify as verify_log
 from eventstore.layout import Layout
+from eventstore.privacy.readable import Readable, readable
 from lonja.commands.log.logs import SERVICE
 from lonja.commands.log.recorded import AS, NotRecorded, record, record_verifications, seen
 from lonja.databases import running_server
@@ -40,6 +41,12 @@ class LogBroken(LonjaError):
     """A log is not what its seals and checkpoints say."""
 
     code = "LOG_BROKEN"
+
+
+class LogUnreadable(LonjaError):
+    """What a log says of persons who were not erased does not open."""
+
+    code = "LOG_UNREADABLE"
 
 
 class NoProof(LonjaError):
@@ -68,9 +75,10 @@ def verify(
 ) -> None:
     """Recompute every hash of the logs; name the first position that does not agree.
 
-    Each log is held against its seals, and they against the checkpoints outside the database.
-    Exit code 1 if a log is broken. What was found is an event of the journal, where that can be
-    reached.
+    Each log is held against its seals, and they against the checkpoints outside the database. Then
+    what is sealed for persons is opened: a lost or damaged key is in no hash. What was found of the
+    log is an event of the journal, where that can be reached. Exit code 1 if a log is broken, or if
+    not all of it can be read.
     """
     if checkpoint_file is not None and len(services) != 1:
         raise click.UsageError("--checkpoint needs exactly one --service, whose checkpoint it is")
@@ -79,7 +87,8 @@ def verify(
     with progress_bar(as_json) as bar:
         for service in services or SERVICES:
             found[service] = _verified(settings, service, checkpoint_file, bar(service))
-    rows = [_row(service, verified) for service, verified in found.items()]
+        opened = {name: _opened(settings, name, bar(f"{name}, sealed")) for name in found}
+    rows = [_row(service, verified, opened[service]) for service, verified in found.items()]
     try:
         asyncio.run(record_verifications(settings, reader, found))
     except NotRecorded as error:
@@ -87,10 +96,14 @@ def verify(
     if as_json:
         print_json(rows)
     else:
-        print_rows(rows, right=("events", "sealed", "seals"))
+        print_rows(rows, right=("events", "sealed", "seals", "unreadable"))
     broken = [row["service"] for row in rows if row["state"] != "intact"]
     if broken:
         raise LogBroken(f"not as it was written: {', '.join(broken)}; see the positions above")
+    if unread := [name for name, each in opened.items() if each.unreadable]:
+        raise LogUnreadable(
+            f"as written, but not all of it can be read: {', '.join(unread)}; see the reasons above"
+        )
 
 
 @click.command()
@@ -215,7 +228,14 @@ def _verified(
     return Verified.of(report, newest)
 
 
-def _row(service: str, verified: Verified) -> dict[str, Any]:
+def _opened(settings: Settings, service: str, progress: Callable[[int, int], None]) -> Readable:
+    conninfo = running_server(settings, [service])[service]
+    store = build_service(service, settings, conninfo, {}).store
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        return readable(connection, store.layout, store.privacy, store.types, progress=progress)
+
+
+def _row(service: str, verified: Verified, opened: Readable) -> dict[str, Any]:
     return {
         "service": service,
         "events": verified.events,
@@ -223,7 +243,8 @@ def _row(service: str, verified: Verified) -> dict[str, Any]:
         "seals": verified.seals,
         "checkpoint": verified.checkpoint,
         "state": "intact" if verified.fault is None else "broken",
-        "fault": verified.fault,
+        "unreadable": opened.unreadable,
+        "fault": verified.fault or (opened.fault and f"position {opened.position}: {opened.fault}"),
     }
 
 

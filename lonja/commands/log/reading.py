@@ -89,7 +89,9 @@ async def _newest(
         *(store.read(0, limit=last, backwards=True, **wanted) for store in stores.values())
     )
     events = [
-        described(name, event) for name, page in zip(stores, pages, strict=True) for event in page
+        described(name, stores[name], event)
+        for name, page in zip(stores, pages, strict=True)
+        for event in page
     ]
     events.sort(key=lambda event: event["recorded_at"])
     return events[-last:]
@@ -124,6 +126,6 @@ async def _follow(
     name: str, store: EventStore, after: int, followed: Reading, as_json: bool
 ) -> None:
     async for page in store.tail(after):
-        events = [described(name, event) for event in page]
+        events = [described(name, store, event) for event in page]
         see(followed, events)
         print_events(events, as_json)

@@ -12,12 +12,12 @@ import orjson
 
 from eventstore import Recorded
 from eventstore.audit.as_of import History, Time, left_out, until
-from lonja.commands.log.logs import NothingFound, described, redacted
+from lonja.commands.log.logs import NothingFound, described, looked_at, redacted, warn_of
 from lonja.commands.log.recorded import AS, record, seen
 from lonja.databases import running_server
 from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
 from lonja.settings import SERVICES, Settings, load
-from lonja.wiring import build_service
+from lonja.wiring import AnyService, build_service
 
 
 @click.command()
@@ -57,9 +57,11 @@ def show(
     by = Time.OCCURRED if effective else Time.RECORDED
     settings = load(data_dir=data_dir)
     service, events, history = asyncio.run(_stream(settings, stream))
-    described_events = [described(service, event) for event in events]
+    described_events = [described(service.name, service.store, event) for event in events]
     asked = {"stream": stream, "at": at, "effective": effective or None, "diff": diff}
     asyncio.run(record(settings, reader, seen("show", asked, described_events)))
+    for event in described_events:
+        warn_of(event)
     if diff is not None:
         _print_differences(_known(history, stream), stream, events, diff, as_json)
     elif at is not None:
@@ -70,19 +72,19 @@ def show(
 
 async def _stream(
     settings: Settings, stream: str
-) -> tuple[str, list[Recorded[Any]], History | None]:
+) -> tuple[AnyService, list[Recorded[Any]], History | None]:
     """The service that has the stream, its events, and what folds them. Raises NothingFound.
 
     States are without secrets, as the journal shows events.
     """
     conninfos = running_server(settings, SERVICES)
     for name in SERVICES:
-        service = build_service(name, settings, conninfos[name], {})
+        service = looked_at(build_service(name, settings, conninfos[name], {}))
         async with service.store:
             events = await service.store.read_stream(stream)
         if events:
             history = service.histories.get(stream.partition("_")[0])
-            return name, events, history and without_secrets(history)
+            return service, events, history and without_secrets(history)
     raise NothingFound(f"no service has a stream {stream!r}")
 
 

@@ -159,3 +159,45 @@ def test_metadata_without_an_address_is_nobodys() -> None:
         occurred_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
     assert client_of(nothing) == (None, None)
+
+
+BROKEN = "UPDATE eventstore.subject_keys SET wrapped = set_byte(wrapped, 20, 7) WHERE subject = %s"
+UNREADABLE = """{ eventLog(first: 9, where: {type: "user.registered"}) {
+  edges { node { streamId data unreadable actor { ip } } } } }"""
+
+
+async def marked(shop: Shop, *, broken: str) -> None:
+    """That one is marked, and what the others say is there."""
+    page = await staff(shop.journal, Role.AUDITOR).ask(UNREADABLE)
+    assert len(page["edges"]) == 3
+    for node in (edge["node"] for edge in page["edges"]):
+        if node["streamId"] == broken:
+            assert "does not unwrap" in node["unreadable"]
+            said = (node["data"]["email"], node["data"]["names"], node["actor"]["ip"])
+            assert said == ("unreadable", ["unreadable"], "unreadable")
+        else:
+            assert (node["unreadable"], node["data"]["email"]) == (None, EMAIL)
+
+
+async def test_what_does_not_open_at_its_source_is_copied_marked(
+    shop: Shop, new_database: Callable[[], str]
+) -> None:
+    users = [new_id("usr") for _ in range(3)]
+    for user_id in users:
+        await shop.register(user_id)
+    with psycopg.connect(shop.users.store.conninfo) as connection:
+        connection.execute(BROKEN.encode(), (users[1],))
+    feeds, database = {"users": shop.users.full_feed}, new_database()
+    async with running(build, database, name="journal", feeds=feeds) as journal:
+        again = Shop(shop.users, journal, database)
+        await again.copied()
+        await marked(again, broken=users[1])
+
+
+async def test_what_does_not_open_in_the_journal_is_marked(shop: Shop) -> None:
+    users = [new_id("usr") for _ in range(3)]
+    for user_id in users:
+        await shop.register(user_id)
+    with psycopg.connect(shop.database) as connection:
+        connection.execute(BROKEN.encode(), (users[1],))
+    await marked(shop, broken=users[1])
