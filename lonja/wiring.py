@@ -22,7 +22,7 @@ from lonja.keys import SECRET_BYTES, address_key, internal_secret, keys_dir, mas
 from lonja.sealing import LogSealer, LogTrust
 from lonja.settings import SERVICES, Settings
 from router.composition import Subgraph, compose
-from router.config import Jwt, RouterConfig
+from router.config import Jwt, RouterConfig, SubgraphSettings, SubgraphSubscriptions
 from router.http import RouterApp, create_app
 from router.transport import InProcessSubgraph
 from subgraphs.shared.auth import feed_authorization
@@ -34,6 +34,9 @@ from subgraphs.users.app import UsersService
 CATCH_UP_SECONDS_MAX = 5.0
 """How long a start waits for the services to hear what the others appended before."""
 TOKEN_ISSUER = TOKEN_AUDIENCE = "lonja"
+
+_OWN_STREAMS = SubgraphSubscriptions(share_identical=False)
+"""Each tail of the journal begins at its own cursor, and is recorded for itself."""
 
 AnyService = Service[Any]
 
@@ -187,9 +190,13 @@ def router_over(services: Mapping[str, AnyService], settings: Settings) -> Route
     return create_app(
         supergraph_of(services, settings),
         transports={
-            name: InProcessSubgraph(name, service.execute) for name, service in services.items()
+            name: InProcessSubgraph(name, service.execute, service.subscribe)
+            for name, service in services.items()
         },
-        config=RouterConfig(jwt=Jwt(issuers=(TOKEN_ISSUER,), audiences=(TOKEN_AUDIENCE,))),
+        config=RouterConfig(
+            jwt=Jwt(issuers=(TOKEN_ISSUER,), audiences=(TOKEN_AUDIENCE,)),
+            subgraphs={"journal": SubgraphSettings(subscriptions=_OWN_STREAMS)},
+        ),
         jwks=_jwks(cast(UsersService, services["users"])),
         actor_secret=internal_secret(settings),
     )

@@ -23,6 +23,7 @@ from subgraphs.journal.queries import SCHEMA
 from subgraphs.journal.reads import TABLES as READ_TABLES
 from subgraphs.journal.reads import JournalReads
 from subgraphs.journal.schema import JournalResources
+from subgraphs.journal.tail import Tail
 from subgraphs.journal.verifying import Verifications
 from subgraphs.journal.withdrawing import WithdrawExports
 from subgraphs.shared.commands import Commands
@@ -52,6 +53,7 @@ def build(context: ServiceContext) -> Service[JournalResources]:
         resources=JournalResources(
             reads,
             follower,
+            Tail(follower, reads, store),
             store,
             audits,
             verifications,

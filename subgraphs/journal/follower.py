@@ -160,6 +160,11 @@ class Follower:
                 await self._moved.wait_for(lambda: self._positions.get(service, 0) >= position)
         return self._positions.get(service, 0) >= position
 
+    async def beyond(self, positions: Mapping[str, int]) -> None:
+        """Return once the copy of some log has come further than `positions`, as given before."""
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._positions != positions)
+
     async def _follow(self, name: str, feed: Feed) -> None:
         pause = RETRY_SECONDS_FIRST
         while True:

@@ -10,6 +10,7 @@ import strawberry
 
 from subgraphs.journal.audit import AuditQuery
 from subgraphs.journal.export_schema import ExportQuery
+from subgraphs.journal.live import Subscription
 from subgraphs.journal.mutations import Mutation
 from subgraphs.journal.reads import NEWEST, OLDEST, Where
 from subgraphs.journal.schema import (
@@ -122,5 +123,9 @@ async def _node(info: Info, node_id: str) -> Node | None:
 
 
 SCHEMA = build_schema(
-    operator="journal", query=Query, mutation=Mutation, types=list(STUBS.values())
+    operator="journal",
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=list(STUBS.values()),
 )

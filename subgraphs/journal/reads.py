@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -49,6 +52,16 @@ class Where:
     since: datetime | None = None
     until: datetime | None = None
 
+    def given(self) -> dict[str, Any]:
+        """The conditions that there are, by name."""
+        return {name: value for name in _CONDITIONS if (value := getattr(self, name)) is not None}
+
+    def matches(self, row: Row) -> bool:
+        """Whether a row is like that: what the table is asked for, of a row that was read."""
+        return all(_MATCHES[name](row, value) for name, value in self.given().items())
+
+
+ANY = Where()
 
 _CONDITIONS = {
     "service": "service = ANY(%(service)s)",
@@ -62,6 +75,18 @@ _CONDITIONS = {
     "until": "recorded_at < %(until)s",
 }
 
+_MATCHES: dict[str, Callable[[Row, Any], bool]] = {
+    "service": lambda row, services: row["service"] in services,
+    "type": lambda row, types: row["type"] in types,
+    "stream": lambda row, stream: row["stream"] == stream,
+    "actor_id": lambda row, actor: actor in (row["actor_id"], row["on_behalf_of"]),
+    "correlation_id": lambda row, correlation: row["correlation_id"] == correlation,
+    "subject_id": lambda row, subject: row["subject"] == subject,
+    "person_id": lambda row, person: person in row["data"].get("persons", ()),
+    "since": lambda row, since: row["recorded_at"] >= _aware(since),
+    "until": lambda row, until: row["recorded_at"] < _aware(until),
+}
+"""Each of `_CONDITIONS`, of a row."""
 
 _UP_TO = "position <= (%(up_to)s::jsonb ->> service)::bigint"
 NO_READS = f"type <> '{AuditRead.TYPE}'"
@@ -69,7 +94,7 @@ NO_READS = f"type <> '{AuditRead.TYPE}'"
 
 def _matching(where: Where) -> tuple[str, dict[str, Any]]:
     """The SQL condition of what is given, and its parameters."""
-    given = {name: value for name in _CONDITIONS if (value := getattr(where, name)) is not None}
+    given = where.given()
     conditions = ["TRUE", *(_CONDITIONS[name] for name in given)]
     if where.type is None and where.stream is None and where.correlation_id is None:
         conditions.append(NO_READS)
@@ -77,6 +102,11 @@ def _matching(where: Where) -> tuple[str, dict[str, Any]]:
     return " AND ".join(conditions), {
         name: list(value) if name in lists else value for name, value in given.items()
     }
+
+
+def _aware(time: datetime) -> datetime:
+    """Times without a zone are UTC, as PostgreSQL takes them here."""
+    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
 
 
 class JournalReads:
@@ -193,6 +223,36 @@ class JournalReads:
             (LogVerified.TYPE,),
         )
         return {row["data"]["service"]: row for row in rows}
+
+    async def between(
+        self, after: Mapping[str, int], up_to: Mapping[str, int], where: Where, limit: int
+    ) -> list[dict[str, Any]]:
+        """The first `limit` events that match, of what was copied from one position of each service
+        to another: each service's in its order, all by the time they were recorded at. A service
+        that `after` does not name is read from its beginning. Of `audit.read` there is none.
+        """
+        conditions, params = _matching(where)
+        rows = await self._reads.fetch(
+            f"""
+            SELECT found.* FROM jsonb_each_text(%(up_to)s) AS log (name, head)
+            CROSS JOIN LATERAL (
+                SELECT * FROM public.journal_events
+                WHERE service = log.name AND position <= log.head::bigint
+                    AND position > coalesce((%(after)s::jsonb ->> log.name)::bigint, 0)
+                    AND {conditions} AND {NO_READS}
+                ORDER BY position LIMIT %(limit)s
+            ) AS found ORDER BY service, position
+            """,
+            {
+                **params,
+                "after": Jsonb(dict(after)),
+                "up_to": Jsonb(dict(up_to)),
+                "limit": limit,
+            },
+        )
+        logs = [list(log) for _, log in groupby(rows, itemgetter("service"))]
+        merged = heapq.merge(*logs, key=itemgetter("recorded_at"))
+        return await opened(self._store, list(islice(merged, limit)))
 
     async def exported(
         self, where: Where, up_to: Mapping[str, int], after: tuple[str, int], limit: int

@@ -20,6 +20,7 @@ from eventstore.audit import EventHash
 from subgraphs.journal.exporting import Exports
 from subgraphs.journal.follower import Follower
 from subgraphs.journal.reads import BY_VERSION, OLDEST, JournalReads, Row
+from subgraphs.journal.tail import Tail
 from subgraphs.journal.verifying import Verifications
 from subgraphs.shared import events
 from subgraphs.shared.auth import Role
@@ -39,6 +40,7 @@ class JournalResources:
 
     reads: JournalReads
     follower: Follower
+    tail: Tail
     store: EventStore
     audits: Mapping[str, LogAudit]
     verifications: Verifications
@@ -92,6 +94,9 @@ class RecordedEvent(Node):
     correlation_id: strawberry.ID = strawberry.field(description="The client's first intent.")
     occurred_at: datetime
     recorded_at: datetime
+    cursor: str | None = strawberry.field(
+        default=None, description="Of the live tail: what `after` takes to go on from here."
+    )
 
     @field("Events of all services that it led to directly, oldest first.")
     async def consequences(self, info: Info) -> list[RecordedEvent]:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from eventstore import EventStoreError, feed_endpoint
 from subgraphs.shared.auth import check_feed_authorization
 from subgraphs.shared.errors import InvalidValue, Unauthenticated
+from subgraphs.shared.graphql_ws import PATH, serve_socket
 from subgraphs.shared.http_audit import answer
 from subgraphs.shared.log_audit import LogUnreachable, NotSealedYet
 
@@ -47,8 +48,10 @@ def build_app(service: Service[Any], routes: Sequence[BaseRoute]) -> ASGIApp:
     rest = Starlette(routes=[*_routes(service), *routes])
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] == "/graphql":
+        if scope["type"] == "http" and scope["path"] == PATH:
             await _graphql(service, scope, receive, send)
+        elif scope["type"] == "websocket" and scope["path"] == PATH:
+            await serve_socket(service, scope, receive, send)
         else:
             await rest(scope, receive, send)
 

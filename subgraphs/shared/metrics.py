@@ -36,6 +36,12 @@ class ServiceMetrics:
             ["service"],
             registry=registry,
         ).labels(service)
+        self.subscriptions = Gauge(
+            "lonja_graphql_subscriptions",
+            "Subscriptions that are open.",
+            ["service"],
+            registry=registry,
+        ).labels(service)
         self._service = service
 
     def request(self, outcome: str, seconds: float) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
+from graphql import OperationType
 from prometheus_client import CollectorRegistry
 from starlette.routing import BaseRoute
 from strawberry.federation import Schema
@@ -37,22 +38,26 @@ from projections import (
 )
 from subgraphs.shared import events
 from subgraphs.shared.auth import read_caller
+from subgraphs.shared.changes import Changes, Topics, nothing
 from subgraphs.shared.errors import Unauthenticated
 from subgraphs.shared.graphql.context import RequestContext, read_positions
-from subgraphs.shared.graphql.execution import Executor
+from subgraphs.shared.graphql.execution import Answer, Executor, refused
 from subgraphs.shared.http import build_app
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.log_audit import LocalAudit, LogAudit, Trust
 from subgraphs.shared.metrics import ServiceMetrics
 from subgraphs.shared.operations import Operator
-from subgraphs.shared.reading import record_reads
+from subgraphs.shared.reading import Reading, record_reads
 from subgraphs.shared.refused import RefusedCommands
 from subgraphs.shared.tables import create_tables
 
 READ_WAIT_SECONDS_MAX = 2.0
 PROBE_SECONDS_MAX = 1.0
 TOKEN_CHARACTERS_MAX = 200
+SUBSCRIPTIONS_MAX = 2000
+"""Of one service of one process at a time; a router shares identical ones."""
 
+TOO_MANY = f"{SUBSCRIPTIONS_MAX} subscriptions are open, no more are taken now: try again later"
 NOT_RECORDED = (
     "what auditors read is recorded before they see it, and it cannot be recorded now: try again"
 )
@@ -110,8 +115,9 @@ class Service(Generic[R]):
     """One service, built by its `app.py`. Start it, serve `app` or call `execute`, stop it.
 
     `histories` fold its streams, by the prefix of their ids, for whoever asks how things stood.
-    `tables` is idempotent DDL of what the service owns beside its log and read models; `on_start`
-    runs when requests could be served, before reactors and `background`; `on_stop` comes last.
+    `topics` say what subscribers are told an event under. `tables` is idempotent DDL of what the
+    service owns beside its log and read models; `on_start` runs when requests could be served,
+    before reactors and `background`; `on_stop` comes last.
     """
 
     def __init__(
@@ -127,6 +133,7 @@ class Service(Generic[R]):
         background: Sequence[Background] = (),
         routes: Sequence[BaseRoute] = (),
         histories: Mapping[str, History] = MappingProxyType({}),
+        topics: Topics = nothing,
         tables: str = "",
         on_start: Callable[[], Awaitable[None]] | None = None,
         on_stop: Callable[[], None] | None = None,
@@ -139,6 +146,7 @@ class Service(Generic[R]):
         self.full_feed = LocalFeed(store, public_only=False)
         self.audit = LocalAudit(store, context.conninfo, histories, context.trust)
         self.runner = ProjectionRunner(store, self.projections, conninfo=context.conninfo)
+        self.changes = Changes(store, self.full_feed, self.runner, topics)
         self.reactor_runner: ReactorRunner  # there from `start` on: it needs the feeds
         self.histories = dict(histories)
         self.registry = CollectorRegistry()
@@ -156,6 +164,7 @@ class Service(Generic[R]):
             secret=context.internal_secret,
         )
         self._refused = RefusedCommands(store)
+        self._subscriptions = 0
         self._running: AsyncExitStack | None = None
         self.app = build_app(self, routes)
 
@@ -223,8 +232,61 @@ class Service(Generic[R]):
 
         `headers` have lower-case names; the actor among them is verified here.
         """
-        headers = headers or {}
         started = asyncio.get_running_loop().time()
+        context = await self._context(headers or {})
+        if not isinstance(context, RequestContext):
+            return context
+        answer = await self._executor.execute(query, variables, operation_name, context)
+        if context.reading.questions:
+            answer = await self._recorded(context, answer)
+        self.metrics.request(
+            "error" if "errors" in answer else "ok", asyncio.get_running_loop().time() - started
+        )
+        return answer
+
+    async def subscribe(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncGenerator[Answer, None]:
+        """Run a subscription: an answer for each event, as `execute` gives it, until it ends.
+
+        An answer without `data` is the last one: refused, or unable to go on. The caller is known
+        by the headers as they were at the beginning. Other operations have one answer.
+        """
+        if self._executor.kind(query, operation_name) is not OperationType.SUBSCRIPTION:
+            yield await self.execute(query, variables, operation_name, headers)
+            return
+        context = await self._context(headers or {})
+        if not isinstance(context, RequestContext):
+            yield context
+            return
+        if self._subscriptions >= SUBSCRIPTIONS_MAX:
+            yield refused(TOO_MANY, "TOO_MANY_SUBSCRIPTIONS")
+            return
+        self._subscriptions += 1
+        self.metrics.subscriptions.inc()
+        try:
+            answers = self._executor.subscribe(query, variables, operation_name, context)
+            async with aclosing(answers):
+                async for answer in answers:
+                    if context.reading.questions:
+                        answer = await self._recorded(context, answer)
+                        context.reading = Reading()
+                    yield answer
+                    if "data" not in answer:
+                        return
+        finally:
+            self._subscriptions -= 1
+            self.metrics.subscriptions.dec()
+
+    async def _context(self, headers: Mapping[str, str]) -> RequestContext[R] | Answer:
+        """What the operation's resolvers know of it; or the answer to who is not believed.
+
+        Waits until the read models show what the client asks for.
+        """
         request_id = _token(headers.get("x-request-id")) or self.context.new_id("req")
         try:
             caller = read_caller(
@@ -232,7 +294,7 @@ class Service(Generic[R]):
             )
         except Unauthenticated as error:
             self.metrics.request("unauthenticated", 0.0)
-            return {"errors": [{"message": str(error), "extensions": {"code": error.code}}]}
+            return refused(str(error), error.code)
         context = RequestContext(
             resources=self.resources,
             clock=self.context.clock,
@@ -243,16 +305,11 @@ class Service(Generic[R]):
             read_positions=read_positions(headers.get("x-read-position")),
             operator=self._operator,
             refused=self._refused,
+            told=self.changes,
         )
         if self.name in context.read_positions:
             await self._wait_for(context, context.read_positions[self.name])
-        answer = await self._executor.execute(query, variables, operation_name, context)
-        if context.reading.questions:
-            answer = await self._recorded(context, answer)
-        self.metrics.request(
-            "error" if "errors" in answer else "ok", asyncio.get_running_loop().time() - started
-        )
-        return answer
+        return context
 
     async def head(self) -> int:
         """The position of the last event. Raises TimeoutError after PROBE_SECONDS_MAX.
@@ -275,8 +332,7 @@ class Service(Generic[R]):
             await record_reads(self.store, [context.reading.event()], context.metadata())
         except EventStoreError as error:
             log.warning("reading not recorded", request_id=context.request_id, reason=str(error))
-            refused = {"message": NOT_RECORDED, "extensions": {"code": "READ_NOT_RECORDED"}}
-            return {"errors": [refused]}
+            return refused(NOT_RECORDED, "READ_NOT_RECORDED")
         return answer
 
     async def _wait_for(self, context: RequestContext[R], position: int) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,3 +86,68 @@ async def ask(
         b"".join(message.get("body", b"") for message in rest),
         read,
     )
+
+
+class Socket:
+    """A WebSocket to an ASGI application, which runs in a task of the test's loop."""
+
+    def __init__(self, app: Any, *, headers: dict[str, str], protocols: tuple[str, ...]) -> None:
+        self._taken: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._given: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        scope = {
+            "type": "websocket",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": "/graphql",
+            "raw_path": b"/graphql",
+            "root_path": "",
+            "query_string": b"",
+            "headers": [(key.encode(), value.encode("latin-1")) for key, value in headers.items()],
+            "subprotocols": list(protocols),
+            "client": ("203.0.113.9", 1234),
+            "server": ("service.test", 80),
+        }
+        self._taken.put_nowait({"type": "websocket.connect"})
+        self._running = asyncio.create_task(app(scope, self._taken.get, self._given.put))
+
+    async def event(self) -> dict[str, Any]:
+        """What the application did next, as ASGI says it."""
+        async with asyncio.timeout(10):
+            return await self._given.get()
+
+    async def say(self, message: Any) -> None:
+        """Send a message as JSON; a text as it is."""
+        text = message if isinstance(message, str) else json.dumps(message)
+        await self._taken.put({"type": "websocket.receive", "text": text})
+
+    async def hear(self) -> Any:
+        """The next message."""
+        event = await self.event()
+        assert event["type"] == "websocket.send", event
+        return json.loads(event["text"])
+
+    async def closed(self) -> int:
+        """The code that the application closes with."""
+        event = await self.event()
+        assert event["type"] == "websocket.close", event
+        code: int = event["code"]
+        return code
+
+    async def leave(self) -> None:
+        """Close it from this side; the application has ended when this returns."""
+        await self._taken.put({"type": "websocket.disconnect", "code": 1001})
+        await self._running
+
+
+@asynccontextmanager
+async def socket(
+    app: Any,
+    *,
+    headers: dict[str, str] | None = None,
+    protocols: tuple[str, ...] = ("graphql-transport-ws",),
+) -> AsyncIterator[Socket]:
+    """Connect to `/graphql`; left at the end."""
+    opened = Socket(app, headers=headers or {}, protocols=protocols)
+    yield opened
+    await opened.leave()

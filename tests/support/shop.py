@@ -7,8 +7,9 @@ async with running(build, database, name="users") as users:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -116,6 +117,33 @@ async def same_versions(service: Service[Any], table: str) -> None:
 
 
 @dataclass
+class Following:
+    """A subscription; each answer has WAIT_SECONDS_MAX to come."""
+
+    answers: AsyncGenerator[dict[str, Any], None]
+
+    async def answer(self) -> dict[str, Any]:
+        """The next answer, errors and all. Raises StopAsyncIteration."""
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            return await anext(self.answers)
+
+    async def next(self) -> Any:
+        """The root field of the next answer, which must have no errors."""
+        answer = await self.answer()
+        assert "errors" not in answer, answer["errors"]
+        (value,) = answer["data"].values()
+        return value
+
+    async def code(self) -> str:
+        """The code of the one error of the last answer: nothing may come after it."""
+        answer = await self.answer()
+        (error,) = answer["errors"]
+        assert "data" not in answer
+        assert await anext(self.answers, None) is None
+        return str(error["extensions"]["code"])
+
+
+@dataclass
 class Client:
     """Somebody who talks to a service, past the router: signed by its secret."""
 
@@ -125,8 +153,8 @@ class Client:
     session_id: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
-    async def answer(self, query: str, **variables: Any) -> dict[str, Any]:
-        """The whole answer, errors and all."""
+    def signed(self) -> dict[str, str]:
+        """The headers that a router would send."""
         headers = dict(self.headers)
         if self.user_id is not None:
             headers["x-router-actor"] = sign_actor(
@@ -136,7 +164,18 @@ class Client:
                 session_id=self.session_id,
                 now=self.service.context.clock(),
             )
-        return await self.service.execute(query, variables, None, headers)
+        return headers
+
+    async def answer(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer, errors and all."""
+        return await self.service.execute(query, variables, None, self.signed())
+
+    @asynccontextmanager
+    async def following(self, query: str, **variables: Any) -> AsyncIterator[Following]:
+        """A subscription, ended at the end."""
+        answers = self.service.subscribe(query, variables, None, self.signed())
+        async with aclosing(answers):
+            yield Following(answers)
 
     async def ask(self, query: str, **variables: Any) -> Any:
         """The data. There must be no errors; a single root field is unpacked."""

@@ -2,7 +2,7 @@
 
 from subgraphs.shared.graphql.connections import Connection, CountedConnection, Edge
 from subgraphs.shared.graphql.context import RequestContext
-from subgraphs.shared.graphql.fields import federated, field, mutation
+from subgraphs.shared.graphql.fields import federated, field, mutation, subscription
 from subgraphs.shared.graphql.schema import build_schema
 from subgraphs.shared.graphql.types import (
     AddressInput,
@@ -43,5 +43,6 @@ __all__ = [
     "field",
     "mutation",
     "refused",
+    "subscription",
     "user_error",
 ]

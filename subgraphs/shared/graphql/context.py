@@ -15,6 +15,7 @@ from subgraphs.shared.ids import new_id
 from subgraphs.shared.reading import Reading
 
 if TYPE_CHECKING:
+    from subgraphs.shared.changes import Changes
     from subgraphs.shared.operations import Operator
     from subgraphs.shared.refused import RefusedCommands
 
@@ -44,6 +45,7 @@ class RequestContext(Generic[R]):
     stale: dict[str, Any] | None = None
     operator: Operator | None = None
     refused: RefusedCommands | None = None
+    told: Changes | None = None
     reading: Reading = field(default_factory=Reading)
     _loaders: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -70,6 +72,12 @@ class RequestContext(Generic[R]):
         """What operators may ask of the service."""
         assert self.operator is not None, "only requests of a service have an operator's part"
         return self.operator
+
+    @property
+    def changes(self) -> Changes:
+        """What is told of the service's own things."""
+        assert self.told is not None, "only requests of a service hear of its changes"
+        return self.told
 
     @property
     def actor(self) -> Actor:
@@ -101,6 +109,10 @@ class RequestContext(Generic[R]):
 
             found = self._loaders[identity] = DataLoader(load_fn=batch)
         return cast("DataLoader[K, V | None]", found)
+
+    def forget_loaded(self) -> None:
+        """Load everything anew: between two events of a subscription the world went on."""
+        self._loaders.clear()
 
     def _client(self) -> Client | None:
         ip, agent = self._header("x-client-ip"), self._header("x-client-agent")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -25,6 +26,7 @@ from graphql import (
     execute,
     parse,
     specified_rules,
+    subscribe,
     validate,
 )
 from graphql.utilities import get_operation_ast
@@ -45,7 +47,12 @@ UNAVAILABLE = (StoreUnavailable, StoreOverloaded, psycopg.OperationalError)
 
 NUL_REFUSED = "a text holds U+0000, which none here may: nothing could store it or find it"
 
+NOT_OVER_HTTP = (
+    "a subscription is many answers: send it as graphql-transport-ws, the WebSocket protocol"
+)
+
 Prepared = DocumentNode | list[GraphQLError]
+Answer = dict[str, Any]
 
 
 class NoNulRule(ValidationRule):
@@ -79,13 +86,13 @@ class Executor:
             self._documents.popitem(last=False)
         return prepared
 
-    def is_mutation(self, query: str, operation_name: str | None) -> bool:
-        """Whether the operation writes; False for a document that cannot be executed."""
+    def kind(self, query: str, operation_name: str | None) -> OperationType | None:
+        """What the operation is; None for a document that cannot be executed."""
         prepared = self.prepare(query)
         if isinstance(prepared, list):
-            return False
+            return None
         operation = get_operation_ast(prepared, operation_name)
-        return operation is not None and operation.operation is OperationType.MUTATION
+        return None if operation is None else operation.operation
 
     async def execute(
         self,
@@ -93,13 +100,16 @@ class Executor:
         variables: Mapping[str, Any] | None,
         operation_name: str | None,
         context: RequestContext[Any],
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """The answer as JSON values; `data` is absent when the request could not be executed."""
-        prepared = self.prepare(query)
-        if isinstance(prepared, list):
-            return {"errors": [error.formatted for error in prepared]}
-        if variables and _has_nul(variables):
-            return {"errors": [{"message": NUL_REFUSED, "extensions": {"code": "BAD_REQUEST"}}]}
+        prepared = self._ready(query, variables)
+        if isinstance(prepared, dict):
+            return prepared
+        if (
+            "subscription" in query
+            and self.kind(query, operation_name) is OperationType.SUBSCRIPTION
+        ):
+            return refused(NOT_OVER_HTTP, "SUBSCRIPTION_NOT_STREAMED")
         result = execute(
             self._schema,
             prepared,
@@ -110,6 +120,54 @@ class Executor:
         if inspect.isawaitable(result):
             result = await result
         return answer(result, context)
+
+    async def subscribe(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None,
+        operation_name: str | None,
+        context: RequestContext[Any],
+    ) -> AsyncGenerator[Answer, None]:
+        """One answer for each event of a subscription, each with fresh loaders.
+
+        An answer without `data` is the last: the subscription was refused, or cannot go on.
+        """
+        prepared = self._ready(query, variables)
+        if isinstance(prepared, dict):
+            yield prepared
+            return
+        stream = subscribe(
+            self._schema,
+            prepared,
+            context_value=context,
+            variable_values=_own(variables) if variables else None,
+            operation_name=operation_name,
+        )
+        if inspect.isawaitable(stream):
+            stream = await stream
+        if isinstance(stream, ExecutionResult):
+            yield {"errors": [shown(error, context) for error in stream.errors or ()]}
+            return
+        async with aclosing(stream):  # type: ignore[type-var]  # an async generator
+            while True:
+                context.forget_loaded()
+                try:
+                    result = await anext(stream)
+                except StopAsyncIteration:
+                    return
+                except Exception as error:
+                    yield {"errors": [_masked({"message": str(error)}, error, context)]}
+                    return
+                yield answer(result, context)
+
+    def _ready(self, query: str, variables: Mapping[str, Any] | None) -> DocumentNode | Answer:
+        """The document, or the answer to a request that cannot be executed."""
+        prepared = self.prepare(query)
+        if isinstance(prepared, list):
+            return {"errors": [error.formatted for error in prepared]}
+        if variables and _has_nul(variables):
+            return refused(NUL_REFUSED, "BAD_REQUEST")
+        return prepared
 
     def _parsed(self, query: str) -> Prepared:
         if len(query) > DOCUMENT_CHARACTERS_MAX:
@@ -124,6 +182,11 @@ class Executor:
         except GraphQLError as error:
             return [error]
         return validate(self._schema, document, RULES) or document
+
+
+def refused(message: str, code: str) -> Answer:
+    """The answer to a request that is not executed."""
+    return {"errors": [{"message": message, "extensions": {"code": code}}]}
 
 
 def _has_nul(variables: Mapping[str, Any]) -> bool:
@@ -173,18 +236,24 @@ def shown(error: GraphQLError, context: RequestContext[Any]) -> dict[str, Any]:
     cause = _cause(error)
     if cause is None or error.path is None:
         return dict(error.formatted)
-    formatted = dict(error.formatted)
+    return _masked(dict(error.formatted), cause, context)
+
+
+def _masked(
+    formatted: dict[str, Any], cause: Exception, context: RequestContext[Any]
+) -> dict[str, Any]:
+    """The error with its code; without its message, if that is not for clients."""
     if isinstance(cause, RequestError | Refusal):
         formatted["extensions"] = {"code": cause.code}
         return formatted
     if isinstance(cause, UNAVAILABLE):
-        log.warning("resolver without database", path=error.path, reason=str(cause))
+        log.warning("resolver without database", path=formatted.get("path"), reason=str(cause))
         formatted["message"] = "the service cannot reach its database: try again"
         formatted["extensions"] = {"code": "SERVICE_UNAVAILABLE"}
         return formatted
     log.error(
         "resolver failed",
-        path=error.path,
+        path=formatted.get("path"),
         request_id=context.request_id,
         exc_info=(type(cause), cause, cause.__traceback__),
     )

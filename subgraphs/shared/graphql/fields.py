@@ -30,6 +30,12 @@ def mutation(
     return decorate
 
 
+def subscription(description: str | None = None) -> Callable[[F], F]:
+    """A coroutine function that checks who asks, then returns an async generator of what comes."""
+    decorate: Callable[[F], F] = strawberry.subscription(description=description)
+    return decorate
+
+
 def federated(
     *,
     requires: Sequence[str] | None = None,

@@ -22,6 +22,7 @@ def build_schema(
     *,
     query: type,
     mutation: type | None = None,
+    subscription: type | None = None,
     types: Iterable[type] = (),
     operator: str | None = None,
 ) -> Schema:
@@ -41,6 +42,7 @@ def build_schema(
     return Schema(
         query=query,
         mutation=mutation,
+        subscription=subscription,
         types=[*common, *types],
         federation_version=FEDERATION_VERSION,
         config=StrawberryConfig(scalar_map=dict(SCALARS)),
