@@ -51,6 +51,11 @@ class Ticking:
                 finally:
                     await ticking._change(ticking.streams.remove, queue)
 
+            @strawberry.subscription
+            async def count(self, to: int) -> AsyncGenerator[int, None]:
+                for number in range(to):
+                    yield number + 1
+
         self.schema = Schema(Query, subscription=Subscription)
         self.app = GraphQL(self.schema)
 
