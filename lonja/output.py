@@ -46,6 +46,8 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, right: Sequence[str] = ()) 
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
         return f"{value:,}"
     return escape(str(value))

@@ -85,7 +85,9 @@ def guard(services: Sequence[str], admin: str, data_dir: Path | None, as_json: b
 @DATA_DIR
 @AS_JSON
 def status(data_dir: Path | None, as_json: bool) -> None:
-    """Each service's database: how many events it holds, how large it is."""
+    """Each service's database: how many events it holds, how large it is, and whether its log is
+    guarded: whether the service could not lift what refuses to change events (`lonja db guard`).
+    """
     _show(running_server(load(data_dir=data_dir), SERVICES), as_json)
 
 
@@ -145,10 +147,12 @@ def _database(service: str, conninfo: str) -> dict[str, Any]:
     with psycopg.connect(conninfo) as connection:
         row = connection.execute(
             "SELECT current_database(), pg_database_size(current_database()) / 1000000,"
-            " to_regclass('eventstore.log') IS NOT NULL"
+            " to_regclass('eventstore.log') IS NOT NULL,"
+            " (SELECT NOT pg_has_role(relowner, 'USAGE') FROM pg_class"
+            "   WHERE oid = to_regclass('eventstore.events'))"
         ).fetchone()
         assert row is not None
-        database, megabytes, has_log = row
+        database, megabytes, has_log, guarded = row
         events = None
         if has_log:
             head = connection.execute("SELECT position FROM eventstore.log").fetchone()
@@ -158,5 +162,6 @@ def _database(service: str, conninfo: str) -> dict[str, Any]:
         "database": database,
         "events": events,
         "megabytes": megabytes,
+        "guarded": guarded is True,
         "state": "ready" if has_log else "not migrated",
     }

@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from lonja.cli import main
 from lonja.databases import own_server, running_server
 from lonja.errors import NoDatabase
-from lonja.settings import Settings
+from lonja.settings import SERVICES, Settings
 
 
 @pytest.fixture
@@ -64,8 +64,15 @@ def test_a_log_on_a_server_of_ones_own_is_guarded(
     arguments = ["db", "guard", "--service", "orders", "--json", "--data-dir", str(tmp_path)]
 
     def guard(conninfo: str, admin: str) -> Result:
-        monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps({"orders": conninfo}))
+        urls = dict.fromkeys(SERVICES, database) | {"orders": conninfo}
+        monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps(urls))
         return CliRunner().invoke(main, [*arguments, "--admin", admin])
+
+    def guarded() -> bool:
+        """What `lonja db status` says of orders."""
+        status = CliRunner().invoke(main, ["db", "status", "--json", "--data-dir", str(tmp_path)])
+        assert status.exit_code == 0, status.output
+        return bool(json.loads(status.stdout)[SERVICES.index("orders")]["guarded"])
 
     refused = guard(database, database)
     assert refused.exit_code == 1
@@ -73,10 +80,12 @@ def test_a_log_on_a_server_of_ones_own_is_guarded(
     refused = guard(orders, orders)
     assert refused.exit_code == 1
     assert "give a superuser as admin" in refused.output
+    assert not guarded()
     for _ in "once", "again":
         done = guard(orders, database)
         assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)[0]["owner"].endswith("_log")
+    assert guarded()
     with (
         psycopg.connect(orders) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -76,11 +76,11 @@ async def _one_order(port: int) -> str:
 def test_db_status_has_every_service(shop: Running) -> None:
     rows = shop.json("db", "status")
     assert [row["service"] for row in rows] == list(SERVICES)
-    assert {row["state"] for row in rows} == {"ready"}
+    assert {(row["state"], row["guarded"]) for row in rows} == {("ready", True)}
     events = {row["service"]: row["events"] for row in rows}
     assert all(events[name] for name in SERVICES if name != "journal"), events
     shown = shop.lonja("db", "status").stdout.splitlines()
-    assert shown[0].split() == ["service", "database", "events", "megabytes", "state"]
+    assert shown[0].split() == ["service", "database", "events", "megabytes", "guarded", "state"]
     assert [line.split()[0] for line in shown[1:]] == list(SERVICES)
 
 
