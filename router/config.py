@@ -164,6 +164,9 @@ class Subscriptions(_Settings, frozen=True):
     """What may wait for one subscriber who does not keep up: more than one event only within it."""
     when_full: Literal["close", "drop_oldest"] = "close"
     """End the subscription of who does not keep up, or leave out events, the oldest first."""
+    full_seconds_max: float = 30.0
+    """With `close`: how long the stream of one subscriber alone waits for room before it ends, and
+    how long a client then has to take the rest. A stream that several share waits for nobody."""
     heartbeat_seconds: float = 10.0
     """A sign of life after so long without an event."""
     not_shared: tuple[str, ...] = ("x-client-ip", "x-client-agent")

@@ -244,6 +244,7 @@ class GraphQLEndpoint:
             exchange.send,
             headers,
             heartbeat_seconds=self.config.subscriptions.heartbeat_seconds,
+            rest_seconds_max=self.config.subscriptions.full_seconds_max,
         )
         if ending is not None:
             self.metrics.count_errors(ending.errors)

@@ -113,21 +113,28 @@ async def stream_answers(
     headers: RawHeaders,
     *,
     heartbeat_seconds: float,
+    rest_seconds_max: float,
 ) -> Ending | None:
     """Send the subscriber's answers until there are no more; None when the client went before.
 
     A client that takes nothing holds up `send`, and nobody else: its events wait in the subscriber.
+    Once that has ended, it has `rest_seconds_max` to take the rest.
     """
     sending = asyncio.create_task(_send_all(subscriber, form, send, headers, heartbeat_seconds))
     leaving = asyncio.create_task(_gone(receive))
+    ended = asyncio.create_task(subscriber.ended.wait())
+    first = asyncio.FIRST_COMPLETED
     try:
-        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({sending, leaving, ended}, return_when=first)
+        if ended.done():
+            await asyncio.wait({sending, leaving}, return_when=first, timeout=rest_seconds_max)
         return sending.result() if sending.done() and not _broken(sending) else None
     finally:
         subscriber.close()
-        for task in (sending, leaving):
+        tasks = (sending, leaving, ended)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(sending, leaving, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _broken(sending: asyncio.Task[Ending]) -> bool:

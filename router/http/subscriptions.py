@@ -2,8 +2,9 @@
 
 A `Feed` is one subscription under execution: it takes an event, completes it by the rest of the
 plan, encodes the answer once and offers it to each of its subscribers, in order. A subscriber keeps
-what its client has not taken yet, up to a limit, so that a slow one holds up nobody else. When the
-last one leaves, the stream of the subgraph ends at once.
+what its client has not taken yet, up to a limit, so that a slow one holds up nobody else; where
+nobody else is, the stream goes at its pace. When the last one leaves, the stream of the subgraph
+ends at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -73,6 +74,7 @@ class Subscriber:
         self._bytes = 0
         self._ending: Ending | None = None
         self._news = asyncio.Event()
+        self.ended = asyncio.Event()
         self._expiry: asyncio.TimerHandle | None = None
         self.feed: Feed | None = None
 
@@ -85,18 +87,24 @@ class Subscriber:
             await self._news.wait()
         body = self._waiting.popleft()
         self._bytes -= len(body)
+        if self.feed is not None:
+            self.feed.moved.set()
         return body
+
+    def has_room(self, body: bytes) -> bool:
+        """Whether one more can wait. An event that is too large alone waits alone."""
+        settings = self._settings
+        return not self._waiting or (
+            len(self._waiting) < settings.buffer_events_max
+            and self._bytes + len(body) <= settings.buffer_bytes_max
+        )
 
     def offer(self, body: bytes) -> None:
         """One more event, if there is room for it; else what `when_full` says."""
         if self._ending is not None:
             return
-        settings = self._settings
-        while self._waiting and (
-            len(self._waiting) >= settings.buffer_events_max
-            or self._bytes + len(body) > settings.buffer_bytes_max
-        ):
-            if settings.when_full == "close":
+        while not self.has_room(body):
+            if self._settings.when_full == "close":
                 self.end(ended_by(SubscriberTooSlow()))
                 return
             self._bytes -= len(self._waiting.popleft())
@@ -108,8 +116,10 @@ class Subscriber:
         """No more events, but those that wait already."""
         if self._ending is None:
             self._ending = ending
+            self.ended.set()
             self._news.set()
             self._leave()
+            self._hub.metrics.subscriptions_ended.labels(ending.reason).inc()
 
     def expire_in(self, seconds: float) -> None:
         """End it then: the client's word is not good for longer."""
@@ -119,8 +129,11 @@ class Subscriber:
 
     def close(self) -> None:
         """The client is served, or gone."""
-        self._hub.closed(self, "gone" if self._ending is None else self._ending.reason)
-        self._leave()
+        self._hub.closed(self)
+        if self._ending is None:
+            self._ending = COMPLETE
+            self._leave()
+            self._hub.metrics.subscriptions_ended.labels("gone").inc()
 
     def _leave(self) -> None:
         if self._expiry is not None:
@@ -143,12 +156,15 @@ class Feed:
         self._pipeline = pipeline
         self._ready = ready
         self.subscribers: dict[Subscriber, None] = {}
+        self.moved = asyncio.Event()
+        """Set when a subscriber came, left or took an event."""
         self._task: asyncio.Task[None] | None = None
 
     def join(self, subscriber: Subscriber) -> None:
         """Add one; the first one opens the stream."""
         self.subscribers[subscriber] = None
         subscriber.feed = self
+        self.moved.set()
         if self._task is None:
             run = self._run(with_plan=bool(subscriber.caller.query_plan))
             self._task = self._hub.start(run)
@@ -156,6 +172,7 @@ class Feed:
     def leave(self, subscriber: Subscriber) -> None:
         """Take one away; the last one ends the stream."""
         self.subscribers.pop(subscriber, None)
+        self.moved.set()
         if not self.subscribers:
             self._hub.forget(self, self._key)
             if self._task is not None and self._task is not asyncio.current_task():
@@ -165,6 +182,20 @@ class Feed:
         """For all subscribers."""
         for subscriber in tuple(self.subscribers):
             subscriber.end(ending)
+
+    async def _room(self, body: bytes) -> None:
+        """Wait, bounded, for the one subscriber there is, so that a subgraph with much to say goes
+        at its pace. Always gives way: such a subgraph in this process may never wait itself.
+        """
+        await asyncio.sleep(0)
+        settings = self._hub.settings
+        if settings.when_full != "close":
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.full_seconds_max):
+                while [one.has_room(body) for one in self.subscribers] == [False]:
+                    self.moved.clear()
+                    await self.moved.wait()
 
     def _headers(self) -> Mapping[str, str]:
         """Whoever is subscribed asks: they are one to the subgraphs."""
@@ -179,6 +210,7 @@ class Feed:
                 async for answer in answers:
                     count.inc()
                     body = encode(answer)
+                    await self._room(body)
                     for subscriber in tuple(self.subscribers):
                         subscriber.offer(body)
                     if not self.subscribers:
@@ -294,13 +326,11 @@ class SubscriptionHub:
         if key is not None and self._shared.get(key) is feed:
             del self._shared[key]
 
-    def closed(self, subscriber: Subscriber, reason: str) -> None:
+    def closed(self, subscriber: Subscriber) -> None:
         """A subscriber is done with."""
-        if subscriber in self._subscribers:
-            self._subscribers.discard(subscriber)
-            self.metrics.subscriptions_ended.labels(reason).inc()
-            if not self._subscribers:
-                self.idle.set()
+        self._subscribers.discard(subscriber)
+        if not self._subscribers:
+            self.idle.set()
 
     def end_all(self, reason: SubscriptionEnded) -> None:
         """End what is there now."""

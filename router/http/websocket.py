@@ -33,6 +33,7 @@ from router.http.response import Answer, encode
 from router.http.subscriptions import Ending
 
 SUBPROTOCOL: Final = "graphql-transport-ws"
+CLOSE_SECONDS_MAX: Final = 2.0
 SILENT_HEARTBEATS_MAX: Final = 3
 """Pings without any word from the client, after which it counts as gone."""
 ID_CHARACTERS_MAX: Final = 200
@@ -147,8 +148,9 @@ class _Connection:
     async def _close(self, closed: _Closed) -> None:
         if closed.code is not None:
             message = {"type": "websocket.close", "code": closed.code, "reason": closed.reason}
-            with suppress(OSError):
-                await self._send(message)
+            with suppress(OSError):  # TimeoutError is one: who does not read does not hear of it
+                async with asyncio.timeout(CLOSE_SECONDS_MAX):
+                    await self._send(message)
 
     # What ends a connection; each raises _Closed.
 
@@ -167,10 +169,12 @@ class _Connection:
         self._heard = loop.time()
         while True:
             await asyncio.sleep(seconds)
-            if loop.time() - self._heard > seconds * SILENT_HEARTBEATS_MAX + seconds / 2:
+            if loop.time() - self._heard > seconds * (SILENT_HEARTBEATS_MAX + 0.5):
                 raise _Closed(1001, "No sign of life")
             if self._acknowledged:
-                await self._say(b'{"type":"ping"}')
+                with suppress(TimeoutError):  # who does not read holds up pings, not this watch
+                    async with asyncio.timeout(seconds):
+                        await self._say(b'{"type":"ping"}')
 
     async def _stop(self) -> None:
         await self._server.stopping.wait()

@@ -81,7 +81,7 @@ def live_graph(source: Source) -> FederatedGraph:
             """
             type Query { prices: Int }
             type Subscription { priceChanged(above: Int): Price }
-            type Price { price: Int!  product: Product! }
+            type Price { price: Int!  product: Product!  text: String }
             type Product @key(fields: "id", resolvable: false) { id: ID! }
             """,
             {"Subscription.priceChanged": source.prices, "Query.prices": lambda _: 7},

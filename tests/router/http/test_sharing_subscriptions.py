@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
@@ -21,8 +22,8 @@ from router.http.request import GraphQLRequest
 from router.supergraph import SupergraphError
 from tests.router.http.live import PRICES, Live, live
 from tests.router.http.test_identity import SECRET, Keys, ed25519, token
-from tests.router.http.test_websocket import client
-from tests.support.streams import Stream, streaming
+from tests.router.http.test_websocket import Client, client
+from tests.support.streams import WAIT_SECONDS, Stream, streaming
 
 SPELLED_OTHERWISE = "subscription($above: Int){priceChanged(above:$above){price,product{name}}}"
 
@@ -176,8 +177,7 @@ async def test_who_does_not_keep_up_is_ended_or_misses_events(when_full: Any) ->
     graph = Live(settings)
     hub = graph.router.endpoint.subscriptions
     pipeline = graph.router.pipeline
-    ready = await pipeline.ready(GraphQLRequest(PRICES, None, {}, {}), by_get=False)
-    assert isinstance(ready, Ready)
+    ready = await ready_for(graph)
     slow, quick = (hub.subscribe(pipeline, ready, Caller({}, 0.0)) for _ in range(2))
     await graph.source.until(1)
     for price in range(5):
@@ -193,6 +193,70 @@ async def test_who_does_not_keep_up_is_ended_or_misses_events(when_full: Any) ->
     for one in (slow, quick):
         one.close()
     await graph.source.until(0)
+    await graph.router.close()
+
+
+async def ready_for(graph: Live) -> Ready:
+    ready = await graph.router.pipeline.ready(GraphQLRequest(PRICES, None, {}, {}), by_get=False)
+    assert isinstance(ready, Ready)
+    return ready
+
+
+async def test_alone_at_a_stream_a_client_takes_it_at_its_own_pace_for_a_while() -> None:
+    for seconds, expected in ((30.0, 10), (0.0, 3)):
+        limits = Subscriptions(buffer_events_max=3, full_seconds_max=seconds)
+        graph = Live(RouterConfig(subscriptions=limits))
+        hub = graph.router.endpoint.subscriptions
+        slow = hub.subscribe(graph.router.pipeline, await ready_for(graph), Caller({}, 0.0))
+        await graph.source.until(1)
+        for price in range(10):
+            graph.source.price(price)
+        graph.source.tell(None)
+        if not seconds:
+            await graph.source.until(0)
+        found = []
+        while isinstance(item := await slow.next(), bytes):
+            found.append(item)
+        assert len(found) == expected
+        assert item.reason == ("complete" if seconds else "SUBSCRIPTION_TOO_SLOW")
+        slow.close()
+        await graph.router.close()
+
+
+@pytest.mark.parametrize("over", ["http", "websocket"])
+async def test_a_client_that_never_reads_is_let_go(over: str) -> None:
+    limits = Subscriptions(buffer_events_max=3, full_seconds_max=0.05, heartbeat_seconds=0.05)
+    async with live(RouterConfig(subscriptions=limits)) as graph:
+        asked = "subscription { priceChanged { text } }"
+        stuck = (
+            streaming(graph.port, asked)
+            if over == "http"
+            else client(graph.port, close_timeout=0.1)
+        )
+        async with stuck as one, asyncio.timeout(WAIT_SECONDS):
+            if isinstance(one, Client):
+                await one.subscribe(asked)
+            await graph.source.until(1)
+            if isinstance(one, Client):
+                one.connection.transport.pause_reading()
+            else:
+                one.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            for _ in range(100):
+                graph.source.tell({"text": "x" * 200_000})
+            await graph.source.until(0)
+            await graph.router.idle()
+
+
+async def test_who_subscribes_at_a_graph_that_was_just_replaced_is_told_to_ask_again() -> None:
+    graph = Live()
+    old, ready = graph.router.pipeline, await ready_for(graph)
+    await graph.router.reload(graph.graph.supergraph_sdl)
+    late = graph.router.endpoint.subscriptions.subscribe(old, ready, Caller({}, 0.0))
+    item = await late.next()
+    assert not isinstance(item, bytes)
+    assert item.reason == "SUBSCRIPTION_SCHEMA_RELOAD"
+    assert graph.source.opened == 0
+    late.close()
     await graph.router.close()
 
 
