@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from eventstore import EventStore
 from projections import ReadModels
+from subgraphs.journal import numbers
 from subgraphs.journal.events import LogVerified
 from subgraphs.journal.personal import opened
 from subgraphs.shared.events import AuditRead
@@ -33,13 +34,13 @@ CREATE INDEX IF NOT EXISTS journal_reads_by_person ON public.journal_events
     USING gin ((data->'persons')) WHERE type = '{AuditRead.TYPE}';
 CREATE INDEX IF NOT EXISTS journal_events_by_subject
     ON public.journal_events (subject, recorded_at, id) WHERE subject IS NOT NULL;
-"""
+{numbers.TABLES}"""
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
     """What events must be like; None is any. `subject_id` is whom an event has personal fields of,
-    `person_id` whom an auditor read about (`audit.read`).
+    `person_id` whom an auditor read about (`audit.read`), `number` what it has of numbers.NUMBERS.
     """
 
     service: Sequence[str] | None = None
@@ -49,6 +50,7 @@ class Where:
     correlation_id: str | None = None
     subject_id: str | None = None
     person_id: str | None = None
+    number: str | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -71,6 +73,7 @@ _CONDITIONS = {
     "correlation_id": "correlation_id = %(correlation_id)s",
     "subject_id": "subject = %(subject_id)s",
     "person_id": "data->'persons' @> to_jsonb(%(person_id)s::text)",
+    "number": numbers.CONDITION,
     "since": "recorded_at >= %(since)s",
     "until": "recorded_at < %(until)s",
 }
@@ -83,6 +86,7 @@ _MATCHES: dict[str, Callable[[Row, Any], bool]] = {
     "correlation_id": lambda row, correlation: row["correlation_id"] == correlation,
     "subject_id": lambda row, subject: row["subject"] == subject,
     "person_id": lambda row, person: person in row["data"].get("persons", ()),
+    "number": lambda row, number: numbers.has_number(row["data"], number),
     "since": lambda row, since: row["recorded_at"] >= _aware(since),
     "until": lambda row, until: row["recorded_at"] < _aware(until),
 }

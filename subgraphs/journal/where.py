@@ -19,6 +19,10 @@ class EventWhere:
     subject_id: strawberry.ID | None = strawberry.field(
         default=None, description="The user whom events have personal fields of."
     )
+    number: str | None = strawberry.field(
+        default=None,
+        description="An order's number, a tracking number, or a payment provider's reference.",
+    )
     since: datetime | None = strawberry.field(default=None, description="Recorded at or after.")
     until: datetime | None = strawberry.field(default=None, description="Recorded before.")
 
@@ -31,6 +35,7 @@ class EventWhere:
             actor_id=text(self.actor_id),
             correlation_id=text(self.correlation_id),
             subject_id=text(self.subject_id),
+            number=self.number,
             since=self.since,
             until=self.until,
         )

@@ -23,6 +23,7 @@ from eventstore.layout import Layout
 from eventstore.read import Query
 from lonja.commands.log.filters import filtered, given
 from lonja.commands.log.logs import SERVICE
+from lonja.commands.log.names import find
 from lonja.commands.log.proving import connected, progress_bar
 from lonja.commands.log.recorded import AS, record, seen
 from lonja.errors import LonjaError
@@ -95,6 +96,8 @@ def export(
     somebody exports before the first line is written, and whom it told of after the last.
     """
     settings = load(data_dir=data_dir)
+    if wanted["actor_id"] is not None:
+        wanted["actor_id"] = find(settings, reader, "export", wanted["actor_id"]).id
     asked = {"services": list(services or SERVICES), "format": kind, "filter": given(wanted)}
     asyncio.run(record(settings, reader, seen("export", {**asked, "begins": True})))
     output.mkdir(parents=True, exist_ok=True)

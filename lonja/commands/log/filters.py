@@ -11,7 +11,7 @@ import click
 
 _OPTIONS = (
     click.option("--type", "types", multiple=True, help="An event type; may be repeated."),
-    click.option("--actor", help="The id of who acted."),
+    click.option("--actor", help="The id of who acted, or their e-mail address."),
     click.option("--correlation", help="The id of the intent that led to it."),
     click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there."),
     click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC)."),

@@ -19,6 +19,7 @@ from lonja.commands.log.logs import (
     open_stores,
     print_events,
 )
+from lonja.commands.log.names import find
 from lonja.commands.log.recorded import AS, record, see, seen
 from lonja.output import AS_JSON, DATA_DIR
 from lonja.settings import SERVICES, Settings, load
@@ -66,6 +67,8 @@ def search(
 ) -> None:
     """The newest events that match all that is given, oldest first."""
     settings = load(data_dir=data_dir)
+    if wanted["actor_id"] is not None:
+        wanted["actor_id"] = find(settings, reader, "search", wanted["actor_id"]).id
     found = asyncio.run(_search(settings, services or SERVICES, last, reader, wanted))
     if not found:
         raise NothingFound("no event matches all that was given")

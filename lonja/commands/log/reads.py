@@ -12,6 +12,7 @@ import orjson
 
 from eventstore import EventStore, Recorded
 from lonja.commands.log.logs import LAST, SERVICE, NothingFound, open_stores
+from lonja.commands.log.names import find
 from lonja.commands.log.recorded import AS, record, seen
 from lonja.output import AS_JSON, DATA_DIR, print_rows
 from lonja.settings import SERVICES, Settings, load
@@ -23,7 +24,7 @@ PAGE_EVENTS = 1000
 @click.command()
 @SERVICE
 @click.option("--by", help="The id of who read.")
-@click.option("--person", help="The id of a user whom it told of.")
+@click.option("--person", help="The id, or e-mail address, of a user whom it told of.")
 @LAST
 @AS
 @DATA_DIR
@@ -43,6 +44,8 @@ def reads(
     journal's. Looking here is one too.
     """
     settings = load(data_dir=data_dir)
+    if person is not None:
+        person = find(settings, reader, "reads", person).id
     found = asyncio.run(_reads(settings, services or SERVICES, by, person, last))
     asked = {"services": list(services), "by": by, "person": person, "last": last}
     asyncio.run(record(settings, reader, seen("reads", asked, found)))

@@ -13,6 +13,7 @@ import orjson
 from eventstore import Recorded
 from eventstore.audit.as_of import History, Time, left_out, until
 from lonja.commands.log.logs import NothingFound, described, looked_at, redacted, warn_of
+from lonja.commands.log.names import find
 from lonja.commands.log.recorded import AS, record, seen
 from lonja.databases import running_server
 from lonja.output import AS_JSON, DATA_DIR, console, print_json, print_rows
@@ -45,6 +46,9 @@ def show(
 ) -> None:
     """STREAM, such as an order's id: every event with its payload.
 
+    Or what people call it: an order's number, a tracking number, the payment provider's reference,
+    or an e-mail address, for the user who has it.
+
     With --at the state as it stood at a version, or as it was recorded by a time (ISO 8601, UTC
     unless it says otherwise). An event that was recorded late is not in what was known before; add
     --effective to count it from when it happened. With --diff the values that differ between two
@@ -56,10 +60,15 @@ def show(
         raise click.UsageError("--effective needs --at TIME: a version has no time of its own")
     by = Time.OCCURRED if effective else Time.RECORDED
     settings = load(data_dir=data_dir)
+    named = find(settings, reader, "show", stream)
+    stream = named.id
     service, events, history = asyncio.run(_stream(settings, stream))
     described_events = [described(service.name, service.store, event) for event in events]
-    asked = {"stream": stream, "at": at, "effective": effective or None, "diff": diff}
+    by_time = "effective" if effective else None
+    asked = {"stream": stream, "by": named.by, "at": at, "time": by_time, "diff": diff}
     asyncio.run(record(settings, reader, seen("show", asked, described_events)))
+    if named.by is not None:
+        click.echo(f"{named.by} of {stream}", err=True)
     for event in described_events:
         warn_of(event)
     if diff is not None:
@@ -85,7 +94,10 @@ async def _stream(
         if events:
             history = service.histories.get(stream.partition("_")[0])
             return service, events, history and without_secrets(history)
-    raise NothingFound(f"no service has a stream {stream!r}")
+    raise NothingFound(
+        f"no service has a stream {stream!r}, and nothing has such a number: give an id like "
+        "ord_…, a number as the shop writes it (L-…), or an e-mail address"
+    )
 
 
 def without_secrets(history: History) -> History:

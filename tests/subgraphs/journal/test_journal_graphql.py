@@ -27,6 +27,7 @@ class OrderPlaced(Event, frozen=True):
     order_id: str
     customer_id: str
     payment_method_token: str = "tok_secret"
+    number: str = ""
 
 
 @event_type("order.noted", public=False)
@@ -38,6 +39,7 @@ class OrderNoted(Event, frozen=True):
 @event_type("payment.requested")
 class PaymentRequested(Event, frozen=True):
     payment_id: str
+    provider_reference: str = ""
 
 
 @dataclass
@@ -120,6 +122,7 @@ async def test_every_event_of_every_service_is_found(shop: Shop) -> None:
         "order_id": order_id,
         "customer_id": user_id,
         "payment_method_token": None,
+        "number": "",
     }
     assert placed["redactedFields"] == ["payment_method_token"]
     assert placed["actor"] == {
@@ -159,6 +162,18 @@ async def test_the_log_is_filtered_and_paged(shop: Shop) -> None:
     assert await found(streamId=payment_id, actorId=user_id) == []
     assert await shop.auditor.code(LOG, first=0) == "INVALID_PAGE"
     assert await shop.auditor.code(LOG, first=1, after="x") == "INVALID_PAGE"
+
+
+async def test_events_are_found_by_the_number_that_people_know(shop: Shop) -> None:
+    await story(shop)
+    order_id, payment_id = new_id("ord"), new_id("pay")
+    await shop.orders.tell(order_id, OrderPlaced(order_id, new_id("usr"), number="L-00AB-1"))
+    await shop.payments.tell(payment_id, PaymentRequested(payment_id, "pi_3"))
+    await shop.copied()
+    known = {"l-00ab-1": [order_id], "pi_3": [payment_id], "L-00AB": [], "%": []}
+    for number, found in known.items():
+        page = await shop.auditor.ask(LOG, first=9, where={"number": number})
+        assert [edge["node"]["streamId"] for edge in page["edges"]] == found
 
 
 async def test_causes_and_consequences_lead_through_the_services(shop: Shop) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from subgraphs.shared.auth import Role
+from subgraphs.shared.events import AuditRead
 from subgraphs.shared.ids import new_id
 from subgraphs.users.app import UsersService, build
 from tests.support.shop import (
@@ -347,6 +348,23 @@ async def test_the_list_of_users_is_for_staff_and_comes_in_pages(users: UsersSer
     found = await staff(users).ask(query, first=10, where={"email": "USER3@example.com"})
     assert [edge["node"]["email"] for edge in found["edges"]] == ["user3@example.com"]
     assert (await staff(users).ask(query, first=10, where={"role": "ADMIN"}))["edges"] == []
+
+
+async def test_an_auditor_who_looks_for_an_address_is_recorded_without_it(
+    users: UsersService,
+) -> None:
+    registered = (await register(users, "ana@example.com"))["user"]
+    await settled(users)
+    query = "query($where: UserWhere) { users(first: 2, where: $where) { edges { node { id } } } }"
+    auditor = staff(users, Role.AUDITOR)
+    for email, found in (("ANA@example.com", [registered["id"]]), ("nobody@example.com", [])):
+        page = await auditor.ask(query, where={"email": email})
+        assert [edge["node"]["id"] for edge in page["edges"]] == found
+        *_, read = await users.store.read(types=[AuditRead.TYPE])
+        assert (read.metadata.actor.id, list(read.event.persons)) == (auditor.user_id, found)
+        assert "example.com" not in read.event.asked[0].arguments
+    await staff(users).ask(query, where={"email": "ana@example.com"})
+    assert len(await users.store.read(types=[AuditRead.TYPE])) == 2, "of auditors alone"
 
 
 async def test_statements_do_not_grow_with_rows(users: UsersService) -> None:
