@@ -12,7 +12,7 @@ from __future__ import annotations
 from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
-from subgraphs.inventory import copies, guard, warehouses
+from subgraphs.inventory import copies, guard, live, warehouses
 from subgraphs.inventory.copies import Copies
 from subgraphs.inventory.domain.reservation import Reservation
 from subgraphs.inventory.domain.stock_item import StockItem
@@ -82,6 +82,7 @@ def build(context: ServiceContext) -> Service[InventoryResources]:
         schema=SCHEMA,
         resources=InventoryResources(stock, houses, InventoryReads(reads), low_at),
         projections=PROJECTIONS,
+        topics=live.topics(InventoryReads(reads)),
         histories={
             "stk": History(StockItem),
             "rsv": History(Reservation),

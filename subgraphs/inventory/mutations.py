@@ -9,6 +9,7 @@ import strawberry
 from subgraphs.inventory.domain import AdjustReason
 from subgraphs.inventory.errors import NotEnoughStock
 from subgraphs.inventory.handlers import ReceiptLine, StockDone
+from subgraphs.inventory.live import Subscription
 from subgraphs.inventory.queries import Query
 from subgraphs.inventory.schema import Info, ProductVariant, StockItem, Warehouse
 from subgraphs.shared.commands import attempt
@@ -238,5 +239,9 @@ def _text(value: strawberry.ID | None) -> str | None:
 
 
 SCHEMA = build_schema(
-    operator="inventory", query=Query, mutation=Mutation, types=[InsufficientStock]
+    operator="inventory",
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[InsufficientStock],
 )

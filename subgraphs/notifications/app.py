@@ -18,6 +18,7 @@ from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, Timer, TimerRunner
 from projections.timers import POLL_SECONDS
+from subgraphs.notifications import live
 from subgraphs.notifications.delivery import Delivery
 from subgraphs.notifications.domain import Notification, Recipient
 from subgraphs.notifications.events import EVENTS
@@ -66,6 +67,7 @@ def build(context: ServiceContext) -> Service[NotificationsResources]:
         schema=SCHEMA,
         resources=NotificationsResources(commands, streams, notification_reads, insecure),
         projections=[Notifications(), Webhooks()],
+        topics=live.topics,
         histories={
             "ntf": History(Notification),
             "rcp": History(Recipient),

@@ -9,6 +9,7 @@ import strawberry
 from subgraphs.notifications import domain
 from subgraphs.notifications.delivery import delivery_timers
 from subgraphs.notifications.domain import Channel, DeliveryState
+from subgraphs.notifications.live import Subscription
 from subgraphs.notifications.read_models import WEBHOOKS_BY_NEWEST, Row
 from subgraphs.notifications.schema import (
     SEES_ALL,
@@ -198,4 +199,10 @@ async def _resend(info: Info, notification_id: str, key: str) -> Done[domain.Not
     )
 
 
-SCHEMA = build_schema(operator="notifications", query=Query, mutation=Mutation, types=[Order, User])
+SCHEMA = build_schema(
+    operator="notifications",
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[Order, User],
+)

@@ -20,6 +20,7 @@ from typing import Any
 from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner
+from subgraphs.orders import live
 from subgraphs.orders.cart import Cart
 from subgraphs.orders.cart_handlers import CartHandlers
 from subgraphs.orders.cart_models import Carts, RefusedLines
@@ -105,6 +106,7 @@ def build(context: ServiceContext) -> Service[OrdersResources]:
             history=OrderHistory(store),
         ),
         projections=[Carts(), RefusedLines(), OrderSummaries()],
+        topics=live.topics,
         histories={"ord": History(Order, plain), "crt": History(Cart), "plc": History(Placement)},
         reactors=reactors,
         background=[

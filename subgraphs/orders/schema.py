@@ -10,6 +10,7 @@ import strawberry
 from subgraphs.orders import cart as cart_state
 from subgraphs.orders.addresses import destination_of
 from subgraphs.orders.cart_handlers import CartChanged, WantedLine
+from subgraphs.orders.live import Subscription
 from subgraphs.orders.order_handlers import OrderDone, PlaceOrder
 from subgraphs.orders.queries import Query
 from subgraphs.orders.refusals import TotalHasChanged
@@ -281,5 +282,6 @@ SCHEMA = build_schema(
     operator="orders",
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[*_MEMBERS, Cart, Order, OrderLine, User, ProductVariant],
 )

@@ -18,7 +18,7 @@ from __future__ import annotations
 from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels, TimerRunner, Timers
-from subgraphs.payments import copies
+from subgraphs.payments import copies, live
 from subgraphs.payments.copies import PaymentsOfOrders
 from subgraphs.payments.domain.payment import Payment
 from subgraphs.payments.driving import DrivePolicy, Driver
@@ -82,6 +82,7 @@ def build(context: ServiceContext) -> PaymentsService:
             PaymentHandlers(commands, streams), PaymentReads(reads), provider
         ),
         projections=PROJECTIONS,
+        topics=live.topics,
         histories={"pay": History(Payment)},
         reactors=[
             PaymentRequests(streams, PaymentsOfOrders(reads), clock, provider.name),

@@ -8,6 +8,7 @@ import strawberry
 
 from subgraphs.payments import domain
 from subgraphs.payments.errors import AmountExceedsLimit
+from subgraphs.payments.live import Subscription
 from subgraphs.payments.queries import Query
 from subgraphs.payments.schema import Info, Payment
 from subgraphs.shared.commands import Done, attempt
@@ -134,4 +135,10 @@ def _amount(given: MoneyInput) -> Money:
     return given.value("amount")
 
 
-SCHEMA = build_schema(operator="payments", query=Query, mutation=Mutation, types=[AmountTooLarge])
+SCHEMA = build_schema(
+    operator="payments",
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[AmountTooLarge],
+)

@@ -10,6 +10,7 @@ from eventstore import Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels
 from projections.timers import POLL_SECONDS, TimerRunner
+from subgraphs.products import live
 from subgraphs.products.category import Category
 from subgraphs.products.category_handlers import CategoryHandlers
 from subgraphs.products.domain import Product
@@ -47,6 +48,7 @@ def build(context: ServiceContext) -> Service[ProductsResources]:
         schema=SCHEMA,
         resources=resources,
         projections=[Catalogue(), Categories()],
+        topics=live.topics,
         histories={"prd": History(Product), "cat": History(Category)},
         reactors=[Forgetting(store, context.clock)],
         background=[

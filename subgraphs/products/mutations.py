@@ -22,6 +22,7 @@ from subgraphs.products.inputs import (
     product_of,
     variant_of,
 )
+from subgraphs.products.live import Subscription
 from subgraphs.products.queries import Query
 from subgraphs.products.schema import Category, Info, Product
 from subgraphs.shared.commands import Done, attempt
@@ -282,4 +283,6 @@ async def _category_payload(work: Awaitable[Done[CategoryState]]) -> CategoryPay
     return CategoryPayload(category=category, receipt=done.receipt, user_errors=[])
 
 
-SCHEMA = build_schema(operator="products", query=Query, mutation=Mutation)
+SCHEMA = build_schema(
+    operator="products", query=Query, mutation=Mutation, subscription=Subscription
+)

@@ -7,19 +7,22 @@ Each of them has a bounded queue: who does not keep up is sent away, and subscri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import structlog
 
 from eventstore import EventStore, Feed, FeedEvent
 from projections import ProjectionRunner
-from subgraphs.shared.errors import RequestError
+from subgraphs.shared.errors import InvalidValue, RequestError
 
 log = structlog.get_logger("subgraphs.changes")
 
 PENDING_MAX = 1000
 """How many changes wait for one subscriber."""
+TOPICS_MAX = 100
+"""How many ids one subscription may name."""
 PAGE_EVENTS_MAX = 1000
 WAIT_SECONDS = 10.0
 SHOWN_SECONDS = 5.0
@@ -128,6 +131,28 @@ class Changes:
                 change = Change(topic, event.stream, event.version, event.type, event.position)
                 for subscriber in self._subscribers:
                     subscriber.tell(change)
+
+
+def by_member(types: str, member: str) -> Topics:
+    """Events whose type begins with `types` are told under what they have as `member`."""
+
+    async def topics(events: Sequence[FeedEvent]) -> Sequence[str | None]:
+        return [
+            msgspec.json.decode(event.data)[member] if event.type.startswith(types) else None
+            for event in events
+        ]
+
+    return topics
+
+
+def named(ids: Iterable[str], argument: str) -> frozenset[str]:
+    """The ids that a client names. Raises InvalidValue: TOPICS_MAX at most."""
+    found = frozenset(map(str, ids))
+    if len(found) > TOPICS_MAX:
+        raise InvalidValue(
+            f"{len(found)} ids: a subscription has at most {TOPICS_MAX}", path=[argument]
+        )
+    return found
 
 
 async def nothing(events: Sequence[FeedEvent]) -> Sequence[None]:

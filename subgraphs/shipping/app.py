@@ -18,7 +18,7 @@ from projections import ReadModels, TimerRunner, Timers
 from subgraphs.shared.commands import Commands
 from subgraphs.shared.forgetting import Forgetting
 from subgraphs.shared.service import Service, ServiceContext
-from subgraphs.shipping import copies
+from subgraphs.shipping import copies, live
 from subgraphs.shipping.carrier import Carrier, FakeCarrier, NoCarrier
 from subgraphs.shipping.domain.fulfilment import Fulfilment
 from subgraphs.shipping.domain.rates import RateTable
@@ -53,6 +53,7 @@ def build(context: ServiceContext) -> Service[ShippingResources]:
         schema=SCHEMA,
         resources=ShippingResources(handlers, ShippingReads(reads)),
         projections=PROJECTIONS,
+        topics=live.topics,
         histories={"shp": History(Shipment), "ful": History(Fulfilment), "rat": History(RateTable)},
         reactors=[
             ShipmentRequests(planning, clock),

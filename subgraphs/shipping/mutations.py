@@ -19,6 +19,7 @@ from subgraphs.shared.graphql import (
 from subgraphs.shipping import domain
 from subgraphs.shipping.domain import RateRow, TrackingStatus
 from subgraphs.shipping.events import ParcelLine
+from subgraphs.shipping.live import Subscription
 from subgraphs.shipping.queries import Query
 from subgraphs.shipping.schema import (
     Cart,
@@ -201,5 +202,9 @@ async def _payload(work: Awaitable[Done[domain.Shipment]]) -> ShipmentPayload:
 
 
 SCHEMA = build_schema(
-    operator="shipping", query=Query, mutation=Mutation, types=[ProductVariant, Cart]
+    operator="shipping",
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=[ProductVariant, Cart],
 )

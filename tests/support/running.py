@@ -12,6 +12,7 @@ import anyio
 from eventstore import Recorded
 from subgraphs.shared.auth import Role, sign_actor
 from subgraphs.shared.service import Service, ServiceContext
+from tests.support.following import Following, following
 from tests.support.keys import KEYRING
 from tests.support.memory_feed import MemoryFeed
 
@@ -76,6 +77,21 @@ class Running:
         """The codes of an answer's errors."""
         answer = await self.ask(query, variables, **more)
         return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+    @asynccontextmanager
+    async def following(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        user: str | None = None,
+        roles: Sequence[Role] = (),
+    ) -> AsyncIterator[Following]:
+        """A subscription, once the read models show all that was appended before."""
+        await self.settle()
+        headers = self.headers(user, *roles)
+        async with following(self.service, query, variables, headers) as found:
+            yield found
 
     async def entities(
         self, representations: Sequence[Mapping[str, Any]], selection: str, **more: Any

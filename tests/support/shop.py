@@ -7,9 +7,8 @@ async with running(build, database, name="users") as users:
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ from subgraphs.shared.events import CommandRefused
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.log_audit import LogAudit, Trust
 from subgraphs.shared.service import Service, ServiceContext
+from tests.support.following import Following, following
 from tests.support.keys import KEYRING
 from tests.support.memory_feed import MemoryFeed
 
@@ -117,33 +117,6 @@ async def same_versions(service: Service[Any], table: str) -> None:
 
 
 @dataclass
-class Following:
-    """A subscription; each answer has WAIT_SECONDS_MAX to come."""
-
-    answers: AsyncGenerator[dict[str, Any], None]
-
-    async def answer(self) -> dict[str, Any]:
-        """The next answer, errors and all. Raises StopAsyncIteration."""
-        async with asyncio.timeout(WAIT_SECONDS_MAX):
-            return await anext(self.answers)
-
-    async def next(self) -> Any:
-        """The root field of the next answer, which must have no errors."""
-        answer = await self.answer()
-        assert "errors" not in answer, answer["errors"]
-        (value,) = answer["data"].values()
-        return value
-
-    async def code(self) -> str:
-        """The code of the one error of the last answer: nothing may come after it."""
-        answer = await self.answer()
-        (error,) = answer["errors"]
-        assert "data" not in answer
-        assert await anext(self.answers, None) is None
-        return str(error["extensions"]["code"])
-
-
-@dataclass
 class Client:
     """Somebody who talks to a service, past the router: signed by its secret."""
 
@@ -173,9 +146,8 @@ class Client:
     @asynccontextmanager
     async def following(self, query: str, **variables: Any) -> AsyncIterator[Following]:
         """A subscription, ended at the end."""
-        answers = self.service.subscribe(query, variables, None, self.signed())
-        async with aclosing(answers):
-            yield Following(answers)
+        async with following(self.service, query, variables, self.signed()) as answers:
+            yield answers
 
     async def ask(self, query: str, **variables: Any) -> Any:
         """The data. There must be no errors; a single root field is unpacked."""

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Hashable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
@@ -15,7 +24,7 @@ from subgraphs.shared.ids import new_id
 from subgraphs.shared.reading import Reading
 
 if TYPE_CHECKING:
-    from subgraphs.shared.changes import Changes
+    from subgraphs.shared.changes import Change, Changes
     from subgraphs.shared.operations import Operator
     from subgraphs.shared.refused import RefusedCommands
 
@@ -24,6 +33,7 @@ HEADER_CHARACTERS_MAX = 200
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,12 +84,6 @@ class RequestContext(Generic[R]):
         return self.operator
 
     @property
-    def changes(self) -> Changes:
-        """What is told of the service's own things."""
-        assert self.told is not None, "only requests of a service hear of its changes"
-        return self.told
-
-    @property
     def actor(self) -> Actor:
         """The caller, as events name them; or the service itself, for what it does unasked."""
         if self.service_actor is not None:
@@ -109,6 +113,20 @@ class RequestContext(Generic[R]):
 
             found = self._loaders[identity] = DataLoader(load_fn=batch)
         return cast("DataLoader[K, V | None]", found)
+
+    async def follow(
+        self, topics: Collection[str] | None, load: Callable[[Change], Awaitable[T | None]]
+    ) -> AsyncGenerator[T, None]:
+        """What `load` gives for each change that is told under these topics, or any; None is left
+        out. Raises SubscriberTooSlow.
+        """
+        assert self.told is not None, "only requests of a service hear of its changes"
+        async with aclosing(self.told.follow(topics)) as changes:
+            async for change in changes:
+                self.forget_loaded()
+                found = await load(change)
+                if found is not None:
+                    yield found
 
     def forget_loaded(self) -> None:
         """Load everything anew: between two events of a subscription the world went on."""

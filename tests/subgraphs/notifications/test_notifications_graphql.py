@@ -333,3 +333,24 @@ async def test_read_models_come_out_of_the_log_again(shop: Shop) -> None:
     assert payload == {"userErrors": []}
     await same_versions(shop.notifications, "notifications")
     await rebuilt_alike(shop.notifications)
+
+
+RECEIVED = "subscription { notificationReceived { template order { id } recipient { id } } }"
+
+
+async def test_each_receives_their_own(shop: Shop) -> None:
+    ana, bob = await shop.register(), await shop.register()
+    await shop.heard()
+    async with (
+        customer(shop.notifications, ana).following(RECEIVED) as of_ana,
+        customer(shop.notifications, bob).following(RECEIVED) as of_bob,
+    ):
+        await of_ana.begun()
+        await of_bob.begun()
+        orders = {user: await shop.confirm(user) for user in (ana, bob)}
+        for user, following in ((bob, of_bob), (ana, of_ana)):
+            received = await following.next()
+            assert received["recipient"] == {"id": user}
+            assert received["order"] == {"id": orders[user]}
+    async with anonymous(shop.notifications).following(RECEIVED) as following:
+        assert await following.code() == "UNAUTHENTICATED"
