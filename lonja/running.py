@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from lonja.exports_route import ExportFiles
 from lonja.readiness import Readiness
 from lonja.serving import claim_port, serve
 from lonja.settings import Settings
@@ -37,7 +38,7 @@ async def running_shop(
     async with all_services(settings, conninfos) as services:
         stop = asyncio.Event()
         router = router_over(services, settings)
-        app = Readiness(router, services)
+        app = ExportFiles(Readiness(router, services), services["journal"].app)
         async with serving(app, host=settings.host, port=port, stop=stop):
             try:
                 yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")

@@ -89,13 +89,16 @@ class MailSettings(Group):
 class AuditSettings(Group):
     """Seals of the logs. `checkpoints_dir` belongs on another machine: it proves what the databases
     say. By default it lies in the data directory. `trusted_keys` are further public keys
-    (hexadecimal) whose seals are believed, after a change of key.
+    (hexadecimal) whose seals are believed, after a change of key. `exports_url` is what auditors
+    reach the journal at, for files of exports: by default the router under `lonja up`, and its own
+    address otherwise.
     """
 
     seal: bool = True
     checkpoints_dir: Path | None = None
     checkpoint_seconds: Annotated[float, Field(ge=0)] = 60.0
     trusted_keys: tuple[str, ...] = ()
+    exports_url: str = ""
 
 
 class LogSettings(Group):

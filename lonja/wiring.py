@@ -99,7 +99,8 @@ def service_settings(name: str, settings: Settings) -> dict[str, Any]:
         case "notifications":
             return {**settings.mail.plain(), "mailbox_dir": settings.data_dir / "mailbox"}
         case "journal":
-            return {"exports_dir": settings.data_dir / "exports"}
+            url = settings.audit.exports_url
+            return {"exports_dir": settings.data_dir / "exports", "exports_url": url}
         case _:
             return {}
 
@@ -170,6 +171,9 @@ def one_service(name: str, settings: Settings, conninfo: str) -> AnyService:
         if other != name
     }
     audits = {other: remote_audit(other, settings) for other in feeds if name == "journal"}
+    if name == "journal" and not settings.audit.exports_url:
+        url = {"exports_url": settings.service_url(name)}
+        settings = settings.model_copy(update={"audit": settings.audit.model_copy(update=url)})
     return build_service(name, settings, conninfo, feeds, audits)
 
 

@@ -2,6 +2,7 @@
 
 Settings:
     exports_dir     where files of exports go; without it there are none
+    exports_url     what clients reach the journal at; without it links to files are paths
 
 Its own log is one of those that it copies: what auditors read is recorded there.
 """
@@ -15,6 +16,7 @@ from typing import cast
 from eventstore import Feed, LocalFeed, Streams
 from eventstore.audit.as_of import History
 from projections import ReadModels
+from subgraphs.journal.downloads import Downloads
 from subgraphs.journal.events import EVENTS
 from subgraphs.journal.export import Export
 from subgraphs.journal.exporting import Exports
@@ -45,6 +47,13 @@ def build(context: ServiceContext) -> Service[JournalResources]:
     verifications = Verifications(store, audits)
     folder = context.settings.get("exports_dir")
     exports = Exports(store, reads, audits, Path(folder) if folder else None, context.clock)
+    downloads = Downloads(
+        store,
+        exports,
+        secret=context.internal_secret,
+        url=context.settings.get("exports_url", ""),
+        clock=context.clock,
+    )
     service = Service(
         context,
         store=store,
@@ -58,11 +67,13 @@ def build(context: ServiceContext) -> Service[JournalResources]:
             audits,
             verifications,
             exports,
+            downloads,
             Commands(store, Streams(store), name=context.name, secret=context.internal_secret),
             context.new_id,
         ),
         reactors=[Forgetting(store, context.clock), WithdrawExports(exports)],
         background=[follower, verifications, exports],
+        routes=downloads.routes(),
         histories={"exp": History(Export)},
         tables=TABLES + READ_TABLES,
     )

@@ -13,6 +13,7 @@ from strawberry.scalars import JSON
 from eventstore import Recorded
 from subgraphs.journal import export as state
 from subgraphs.journal.events import ExportStarted
+from subgraphs.journal.exporting import MANIFEST
 from subgraphs.journal.schema import Actor, Info, actor_named, require_auditor
 from subgraphs.journal.where import EventWhere
 from subgraphs.shared.commands import Done, attempt
@@ -51,6 +52,10 @@ class Export:
     bytes: str | None
     sha256: str | None
     file: str | None = strawberry.field(description="Where the journal runs.")
+    url: str | None = strawberry.field(
+        description="GET gives the file, for ten minutes: ask again then. Recorded as a read."
+    )
+    manifest_url: str | None
     manifest: JSON | None = strawberry.field(
         description="Filter, positions, hashes of the last events: also in a file beside it."
     )
@@ -132,6 +137,11 @@ async def _export(info: Info, export_id: str) -> Export | None:
     result, progress = folded.result, resources.exports.progress(export_id)
     done = result.events if result is not None else None
     written, total = progress or (done or 0, done)
+    reader = info.context.caller.require_user()
+
+    def link(kind: str) -> str | None:
+        return resources.downloads.link(export_id, kind, reader) if result else None
+
     return Export(
         id=strawberry.ID(export_id),
         state=folded.status,
@@ -144,6 +154,8 @@ async def _export(info: Info, export_id: str) -> Export | None:
         bytes=str(result.bytes) if result else None,
         sha256=result.sha256 if result else None,
         file=result.file if result else None,
+        url=link(first.event.format.lower()),
+        manifest_url=link(MANIFEST),
         manifest=resources.exports.manifest(export_id) if result else None,
         reason=folded.reason,
     )

@@ -17,6 +17,7 @@ from strawberry.scalars import JSON
 
 from eventstore import EventStore, event
 from eventstore.audit import EventHash
+from subgraphs.journal.downloads import Downloads
 from subgraphs.journal.exporting import Exports
 from subgraphs.journal.follower import Follower
 from subgraphs.journal.reads import BY_VERSION, OLDEST, JournalReads, Row
@@ -45,6 +46,7 @@ class JournalResources:
     audits: Mapping[str, LogAudit]
     verifications: Verifications
     exports: Exports
+    downloads: Downloads
     commands: Commands
     new_id: Callable[[str], str]
 

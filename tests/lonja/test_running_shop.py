@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urljoin
+from urllib.request import Request, urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -30,6 +33,7 @@ class Running:
 
     data_dir: Path
     order_id: str
+    port: int
 
     def lonja(self, *arguments: str, exit_code: int = 0) -> Result:
         """A command against its data directory."""
@@ -55,7 +59,7 @@ def shop() -> Iterator[Running]:
         given = environment(**CHEAP_SHOP)
         with running(*arguments, folder=folder, given=given) as command:
             command.until_said("(Ctrl-C stops)")
-            yield Running(data_dir, asyncio.run(_one_order(port)))
+            yield Running(data_dir, asyncio.run(_one_order(port)), port)
             command.send(signal.SIGINT)
             assert command.ended() == 0, command.err
 
@@ -71,6 +75,44 @@ async def _one_order(port: int) -> str:
     finally:
         await shop.client.close()
     return order_id
+
+
+EXPORT = """mutation {
+  exportEvents(where: {service: ["orders"]}, format: JSONL, idempotencyKey: "e") {
+    export { id } } }"""
+LINK = "query($id: ID!) { export(id: $id) { state events url } }"
+
+
+async def _exported(port: int) -> dict[str, Any]:
+    url = f"http://127.0.0.1:{port}/graphql"
+    shop = WholeShop(url, Client(url, connections_max=2))
+    try:
+        staff = await shop.sign_in(STAFF_EMAIL)
+        grant = """mutation($id: ID!) { grantRole(userId: $id, role: AUDITOR, reason: "audit") {
+          userErrors { message } } }"""
+        await shop.ask(grant, staff.token, id=staff.user_id)
+        auditor = (await shop.sign_in(STAFF_EMAIL)).token
+        begun = await shop.ask(EXPORT, auditor)
+        while True:
+            found = await shop.ask(LINK, auditor, id=begun["export"]["id"])
+            if found["state"] != "RUNNING":
+                return dict(found)
+    finally:
+        await shop.client.close()
+
+
+def test_an_export_is_fetched_where_graphql_is_asked(shop: Running) -> None:
+    found = asyncio.run(_exported(shop.port))
+    assert found["state"] == "COMPLETED"
+    address = urljoin(f"http://127.0.0.1:{shop.port}/graphql", found["url"])
+    with urlopen(address, timeout=10) as reply:
+        lines = [json.loads(line) for line in reply]
+    assert len(lines) == found["events"]
+    assert {line["service"] for line in lines} == {"orders"}
+    with urlopen(Request(address, headers={"range": "bytes=1-9"}), timeout=10) as part:
+        assert (part.status, part.read()) == (206, b'"service"')
+    with pytest.raises(HTTPError, match="403"):
+        urlopen(address + "x", timeout=10)
 
 
 def test_db_status_has_every_service(shop: Running) -> None:

@@ -67,10 +67,11 @@ def show(
     by_time = "effective" if effective else None
     asked = {"stream": stream, "by": named.by, "at": at, "time": by_time, "diff": diff}
     asyncio.run(record(settings, reader, seen("show", asked, described_events)))
-    if named.by is not None:
-        click.echo(f"{named.by} of {stream}", err=True)
-    for event in described_events:
-        warn_of(event)
+    if not as_json:
+        if named.by is not None:
+            click.echo(f"{named.by} of {stream}", err=True)
+        for event in described_events:
+            warn_of(event)
     if diff is not None:
         _print_differences(_known(history, stream), stream, events, diff, as_json)
     elif at is not None:

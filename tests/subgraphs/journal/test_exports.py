@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from eventstore.event import Actor, Event, Metadata, Personal, event_type
@@ -22,8 +25,9 @@ from subgraphs.shared.auth import Role
 from subgraphs.shared.events import AuditRead
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service
+from tests.support.served import served
 from tests.support.shop import START as NOW
-from tests.support.shop import WAIT_SECONDS_MAX, Client, running, staff
+from tests.support.shop import WAIT_SECONDS_MAX, Client, Clock, running, staff
 from tests.support.telling import Teller, telling
 
 pytestmark = pytest.mark.slow
@@ -41,7 +45,7 @@ EXPORT = """mutation($where: EventWhere!, $format: ExportFormat!, $key: ID!) {
   exportEvents(where: $where, format: $format, idempotencyKey: $key) {
     export { id state } receipt { replayed } userErrors { code } } }"""
 STATE = """query($id: ID!) { export(id: $id) { state format where startedBy { id } events total
-  bytes sha256 file manifest reason } }"""
+  bytes sha256 file url manifestUrl manifest reason } }"""
 
 
 @dataclass
@@ -51,11 +55,13 @@ class Shop:
     folder: Path
 
     @asynccontextmanager
-    async def journal(self, **settings: Any) -> AsyncIterator[Service[JournalResources]]:
+    async def journal(
+        self, clock: Clock | None = None, **settings: Any
+    ) -> AsyncIterator[Service[JournalResources]]:
         given = {"exports_dir": self.folder, **settings}
         feeds = {"orders": self.orders.full_feed}
         async with running(
-            build, self.database, name="journal", feeds=feeds, settings=given
+            build, self.database, name="journal", feeds=feeds, settings=given, clock=clock
         ) as journal:
             head = await self.orders.store.head()
             assert await journal.resources.follower.wait_for("orders", head, WAIT_SECONDS_MAX)
@@ -217,6 +223,104 @@ async def test_a_folder_that_cannot_be_written_to_is_said(shop: Shop, tmp_path: 
         found = await exported(staff(journal, Role.AUDITOR))
         assert found["state"] == "FAILED"
         assert "its file cannot be written" in found["reason"]
+
+
+@dataclass
+class Fetched:
+    status: int
+    headers: Any
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+async def fetched(journal: Service[Any], target: str, **headers: str) -> Fetched:
+    """What GET gives: over HTTP, as the server sends files."""
+
+    def get(port: int) -> Fetched:
+        connection = HTTPConnection("127.0.0.1", port, timeout=10)
+        with closing(connection):
+            connection.request("GET", target, headers=headers)
+            reply = connection.getresponse()
+            return Fetched(reply.status, reply.headers, reply.read())
+
+    async with served(journal.app) as port:
+        return await asyncio.to_thread(get, port)
+
+
+async def test_a_file_is_fetched_by_its_link_and_that_is_recorded(shop: Shop) -> None:
+    customers = await shop.placed(3)
+    async with shop.journal() as journal:
+        auditor = staff(journal, Role.AUDITOR)
+        found = await exported(auditor, service=["orders"])
+        reply = await fetched(journal, found["url"])
+        assert (reply.status, reply.body) == (200, text_of(found))
+        assert reply.headers["content-type"] == "application/jsonl"
+        assert 'filename="exp_' in reply.headers["content-disposition"]
+        assert reply.headers["cache-control"] == "no-store"
+        *_, read = await journal.store.read(types=[AuditRead.TYPE])
+        assert read.metadata.actor.id == auditor.user_id
+        assert read.event.asked[0].field == "export.url"
+        assert (read.event.events, read.event.persons) == (3, tuple(sorted(customers)))
+        part = await fetched(journal, found["url"], range="bytes=10-19")
+        assert (part.status, part.body) == (206, text_of(found)[10:20])
+        manifest = await fetched(journal, found["manifestUrl"])
+        assert manifest.json() == found["manifest"]
+
+
+async def test_a_link_opens_one_file_for_a_while(shop: Shop) -> None:
+    await shop.placed(1)
+    clock = Clock()
+    async with shop.journal(clock=clock) as journal:
+        auditor = staff(journal, Role.AUDITOR)
+        one, other = await exported(auditor), await exported(auditor, key="l")
+        path, _, token = one["url"].partition("?")
+        wrong = [
+            path,
+            f"{path}?token=",
+            f"{path}?token=a.b",
+            f"{path}?token=%C3%A9.%C3%A9",
+            f"{path}?{token[:-2]}",
+            f"{other['url'].partition('?')[0]}?{token}",
+            f"{one['manifestUrl'].partition('?')[0]}?{token}",
+        ]
+        reads = len(await journal.store.read(types=[AuditRead.TYPE]))
+        for url in wrong:
+            reply = await fetched(journal, url)
+            assert (reply.status, reply.json()["code"]) == (403, "LINK_INVALID"), url
+        clock.forward(minutes=11)
+        expired = await fetched(journal, one["url"])
+        assert (expired.status, expired.json()["code"]) == (403, "LINK_EXPIRED")
+        assert len(await journal.store.read(types=[AuditRead.TYPE])) == reads
+
+
+async def test_what_was_withdrawn_is_not_fetched(shop: Shop) -> None:
+    (customer,) = await shop.placed(1)
+    async with shop.journal() as journal:
+        found = await exported(staff(journal, Role.AUDITOR), service=["orders"])
+        await forgotten(journal, customer)
+        for url in (found["url"], found["manifestUrl"]):
+            reply = await fetched(journal, url)
+            assert (reply.status, reply.json()["code"]) == (410, "EXPORT_GONE")
+            assert "erased" in reply.json()["message"]
+
+
+async def test_what_cannot_be_recorded_is_not_fetched(shop: Shop) -> None:
+    await shop.placed(1)
+    async with shop.journal() as journal:
+        found = await exported(staff(journal, Role.AUDITOR))
+        with psycopg.connect(shop.database, autocommit=True) as connection:
+            connection.execute(
+                "CREATE FUNCTION refused() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'no'; END $$"
+            )
+            connection.execute(
+                "CREATE TRIGGER refused BEFORE INSERT ON eventstore.events "
+                "FOR EACH ROW EXECUTE FUNCTION refused()"
+            )
+        reply = await fetched(journal, found["url"])
+        assert (reply.status, reply.json()["code"]) == (503, "READ_NOT_RECORDED")
 
 
 async def test_files_that_tell_of_an_erased_person_go(shop: Shop) -> None:
