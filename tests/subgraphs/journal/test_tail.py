@@ -321,7 +321,7 @@ async def test_who_is_forgotten_is_erased_from_what_was_not_shown_yet(shop: Shop
     async with shop.auditor.following(TAIL, after="orders:0") as following:
         first = await following.next()
         assert first["data"]["destination"] == "Rua 1"
-        await shop.journal.store.erase(
+        await shop.journal.store.persons.erase(
             customer_id,
             reason="asked",
             metadata=Metadata(
