@@ -9,15 +9,18 @@ believed no more than the body of a request.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
+import structlog
 from starlette.types import Receive, Scope, Send
 
 if TYPE_CHECKING:
     from subgraphs.shared.service import Service
+
+log = structlog.get_logger("subgraphs.graphql_ws")
 
 PROTOCOL = "graphql-transport-ws"
 PATH = "/graphql"
@@ -25,6 +28,7 @@ INIT_SECONDS_MAX = 10.0
 MESSAGE_BYTES_MAX = 2_000_000
 OPERATIONS_MAX = 100
 """Of one connection at a time."""
+FAILED = {"message": "internal error, see the service's log", "extensions": {"code": "INTERNAL"}}
 REASON_BYTES_MAX = 123
 """RFC 6455 § 5.5: what fits into a close frame beside its code."""
 
@@ -79,6 +83,7 @@ class _Connection:
         self._service, self._headers = service, headers
         self._receive, self._send = receive, send
         self._operations: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         try:
@@ -97,10 +102,9 @@ class _Connection:
 
     async def end(self) -> None:
         """Cancel what runs, and wait until it has let go of what it holds."""
-        tasks = list(self._operations.values())
-        for task in tasks:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _take(self, message: _Message) -> None:
         match message.type:
@@ -134,7 +138,10 @@ class _Connection:
             refusal = {"message": text, "extensions": {"code": "TOO_MANY_SUBSCRIPTIONS"}}
             await self._say({"type": "error", "id": message.id, "payload": [refusal]})
             return
-        self._operations[message.id] = asyncio.create_task(self._run(message.id, payload))
+        task = asyncio.create_task(self._run(message.id, payload))
+        self._operations[message.id] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, id_: str, payload: _Payload) -> None:
         answers = self._service.subscribe(
@@ -149,9 +156,14 @@ class _Connection:
                     await self._say({"type": "next", "id": id_, "payload": answer})
                 else:
                     end = {"type": "complete", "id": id_}
-        finally:
-            self._operations.pop(id_, None)  # before the last message: the id may be used again
-        await self._say(end)
+        except Exception:
+            log.exception("subscription failed", service=self._service.name)
+            end = {"type": "error", "id": id_, "payload": [FAILED]}
+        finally:  # before the last message: then the id may be used again, or is already
+            if self._operations.get(id_) is asyncio.current_task():
+                del self._operations[id_]
+        with suppress(OSError, RuntimeError):  # the client is gone, which reading will tell
+            await self._say(end)
 
     async def _next(self) -> _Message:
         event = await self._receive()

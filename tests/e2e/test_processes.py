@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lonja.demo.client import Client
 from lonja.settings import SERVICES
 from tests.support.goods import finished, ordered, shown, stocked
 from tests.support.postgres import new_folder
+from tests.support.streams import Stream, streaming
 from tests.support.whole import PASSWORD, STAFF_EMAIL, WholeShop, free_port
 
 pytestmark = pytest.mark.slow
@@ -173,10 +174,29 @@ async def test_killing_a_service_leaves_the_rest_and_restarting_it_goes_on(
         held = await _until(shop, waiting, lambda order: bool(order["reservation"]))
         assert held == {"status": "PENDING", "reservation": {"state": "HELD"}}
 
-        processes.serve("payments")
-        await _until(shop, waiting, lambda order: order["status"] == "COMPLETED")
+        tail = _streamed(port, TAIL, auditor, where={"type": ["order.confirmed"]})
+        async with _streamed(port, UPDATES, who.token, id=waiting) as stream, tail as log:
+            processes.serve("payments")
+            status = held["status"]
+            while status != "COMPLETED":
+                _, update = await stream.event()
+                status = update["data"]["orderUpdated"]["order"]["status"]
+            _, event = await log.event()
+            assert event["data"]["eventLog"] == {"streamId": waiting}
     finally:
         await client.close()
+
+
+UPDATES = "subscription($id: ID!) { orderUpdated(id: $id) { order { status } } }"
+TAIL = "subscription($where: EventWhere) { eventLog(where: $where) { streamId } }"
+
+
+def _streamed(
+    port: int, query: str, token: str, **variables: Any
+) -> AbstractAsyncContextManager[Stream]:
+    """Through the router, which has it of a service by WebSocket."""
+    headers = {"authorization": f"Bearer {token}"}
+    return streaming(port, query, variables=variables, headers=headers)
 
 
 STATUS = "query($id: ID!) { order(id: $id) { status reservation { state } } }"

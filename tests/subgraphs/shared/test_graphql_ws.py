@@ -60,13 +60,38 @@ async def test_a_subscription_until_its_client_ends_it(service: Service[Any]) ->
     assert service._subscriptions == 0
 
 
+async def test_an_id_may_be_used_again_at_once(service: Service[Any]) -> None:
+    """The end of the first operation of the id does not take away the second."""
+    async with socket(service.app, headers=actor(service, Role.AUDITOR)) as connection:
+        await greet(connection)
+        waiting = subscribe("subscription { eventLog { id } }")
+        await connection.say(waiting)
+        await until(service, 1)
+        for message in ({"type": "complete", "id": "1"}, waiting):
+            await connection.say(message)
+        await until_begun(service, 2)
+        await connection.say(waiting)
+        assert await connection.closed() == 4409
+
+
+async def until_begun(service: Service[Any], tails: int) -> None:
+    """Wait until so many tails were begun, and one of them is open."""
+    while len(await service.store.read(0, types=["audit.read"])) < tails:
+        await service.store.wait(await service.store.head(), 0.01)
+    await until(service, 1)
+
+
+async def until(service: Service[Any], subscriptions: int) -> None:
+    while service._subscriptions != subscriptions:
+        await service.store.wait(await service.store.head(), 0.01)
+
+
 async def test_a_client_that_leaves_ends_its_subscriptions(service: Service[Any]) -> None:
     async with socket(service.app, headers=actor(service, Role.AUDITOR)) as connection:
         await greet(connection)
         for n in range(3):
             await connection.say(subscribe("subscription { eventLog { id } }", str(n)))
-        while service._subscriptions < 3:
-            await service.store.wait(await service.store.head(), 0.01)
+        await until(service, 3)
     assert service._subscriptions == 0
 
 
