@@ -17,6 +17,9 @@ from eventstore.privacy.erasure import SubjectErased
 from eventstore.privacy.shape import PersonalShape, personal_shape
 
 
+Declared = type[msgspec.Struct]
+
+
 @dataclass(frozen=True, slots=True)
 class Upcaster:
     """Turns the payload of `from_version` into that of the next version. `function` is pure: it
@@ -24,12 +27,17 @@ class Upcaster:
 
     `erased` has what stands for the personal members of that version in events of a person who was
     erased, by name: those that the newest version has no more.
+
+    `was` declares the payload of `from_version`, or `sample` is one, for whoever reads old events
+    as they were stored: neither is held against them.
     """
 
     type: str
     from_version: int
     function: Callable[[dict[str, Any]], dict[str, Any]]
     erased: Mapping[str, Any] = field(default_factory=dict)
+    was: Declared | None = None
+    sample: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +125,21 @@ class EventTypes:
         return self._sorted.encode(with_text(stand_ins, text))
 
     def schema(self, name: str) -> dict[str, Any]:
-        """JSON Schema of the newest payload of a type."""
+        """JSON Schema of the newest payload of a type. Raises UnknownEventType."""
         return msgspec.json.schema(self.current(name))
+
+    def described(self, name: str, version: int) -> dict[str, Any]:
+        """What is known of the payload of a version: its JSON Schema as `schema`, or a `sample`, or
+        neither where its Upcaster declares none. Raises UnknownEventType.
+        """
+        if version not in self.versions(name):
+            raise UnknownEventType(name, version, self.versions(name))
+        if version == self.current(name).TYPE_VERSION:
+            return {"schema": self.schema(name)}
+        upcaster = self._upcasters[name, version]
+        if upcaster.was is not None:
+            return {"schema": msgspec.json.schema(upcaster.was)}
+        return {"sample": dict(upcaster.sample)} if upcaster.sample is not None else {}
 
     def encode(self, event: Event) -> bytes:
         """The payload as canonical JSON, checked against the shape its class declares.

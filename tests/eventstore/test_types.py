@@ -150,3 +150,34 @@ def test_what_may_not_be_registered(
 def test_names_are_words_joined_by_dots(name: str) -> None:
     with pytest.raises(ValueError, match="expected lower-case words"):
         event_type(name)
+
+
+class FirstFilled(msgspec.Struct):
+    """`cart.filled` as its first version was."""
+
+    sku: str
+
+
+def test_every_version_is_described_as_it_was_stored() -> None:
+    sample = {"lines": ["SILK"]}
+    types = EventTypes(
+        [CartFilled],
+        [
+            Upcaster("cart.filled", 1, first_to_second, was=FirstFilled),
+            Upcaster("cart.filled", 2, second_to_third, sample=sample),
+        ],
+    )
+    first, second, third = (types.described("cart.filled", version) for version in (1, 2, 3))
+    assert first["schema"]["$defs"]["FirstFilled"]["required"] == ["sku"]
+    assert second == {"sample": sample}
+    assert third == {"schema": types.schema("cart.filled")}
+    undeclared = EventTypes(
+        [CartFilled],
+        [
+            Upcaster("cart.filled", 1, first_to_second),
+            Upcaster("cart.filled", 2, second_to_third),
+        ],
+    )
+    assert undeclared.described("cart.filled", 1) == {}
+    with pytest.raises(UnknownEventType):
+        types.described("cart.filled", 4)

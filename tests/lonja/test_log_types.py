@@ -37,10 +37,12 @@ def test_every_type_is_listed_with_service_and_versions(tmp_path: Path) -> None:
 def test_one_type_has_its_fields_and_its_schema() -> None:
     shown = types("order.placed").stdout
     assert "list of PlacedLine" in shown
-    schema = json.loads(types("order.placed", "--schema").stdout)
+    by_version = json.loads(types("order.placed", "--schema").stdout)
+    schema = json.loads(types("order.placed", "--schema", "--version", "1").stdout)
+    assert by_version == {"1": {"schema": schema}}
     assert "total_minor" in schema["$defs"]["OrderPlaced"]["required"]
     (row,) = json.loads(types("order.placed", "--json").stdout)
-    assert row["schema"] == schema
+    assert (row["schema"], row["by_version"]) == (schema, by_version)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,8 @@ def test_one_type_has_its_fields_and_its_schema() -> None:
         (("order.place",), 1, "no service has an event type 'order.place'"),
         (("order.placed", "--service", "users"), 1, "no service has an event type"),
         (("--schema",), 2, "takes the NAME of a type"),
+        (("order.placed", "--version", "1"), 2, "and --schema"),
+        (("order.placed", "--schema", "--version", "9"), 1, "expected one of 1"),
     ],
     ids=str,
 )

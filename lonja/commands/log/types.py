@@ -19,15 +19,26 @@ EVERY = "every service"
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--schema", is_flag=True, help="The JSON Schema of the newest version.")
+@click.option("--schema", is_flag=True, help="The JSON Schema of each version, as it was stored.")
+@click.option("--version", type=click.IntRange(1), help="Of that version alone, with --schema.")
 @SERVICE
 @AS_JSON
-def types(name: str | None, schema: bool, services: Sequence[str], as_json: bool) -> None:
+def types(
+    name: str | None,
+    schema: bool,
+    version: int | None,
+    services: Sequence[str],
+    as_json: bool,
+) -> None:
     """The types of events: versions that can be read, whose they are, what is personal in them.
 
-    With NAME that type alone, with the fields of its newest version. Events are held against these
-    schemas when they are appended. Needs no database.
+    With NAME that type alone, with the fields of its newest version. Events are held against that
+    version's schema when they are appended; older ones stay as they were stored, and are turned
+    into the newest when they are read. --schema has all versions by number, older ones as they were
+    declared, or a sample. Needs no database.
     """
+    if version is not None and (name is None or not schema):
+        raise click.UsageError("--version takes the NAME of a type, and --schema")
     found = described(services or SERVICES)
     if name is not None:
         found = {known: row for known, row in found.items() if known == name}
@@ -36,11 +47,13 @@ def types(name: str | None, schema: bool, services: Sequence[str], as_json: bool
     elif schema and not as_json:
         raise click.UsageError("--schema takes the NAME of a type, or --json for all of them")
     rows = list(found.values())
-    if as_json:
-        hidden = () if schema or name is not None else ("schema",)
+    if version is not None:
+        print_json(_of_version(rows[0], version))
+    elif as_json:
+        hidden = () if schema or name is not None else ("schema", "by_version")
         print_json([{key: row[key] for key in row if key not in hidden} for row in rows])
     elif schema:
-        print_json(rows[0]["schema"])
+        print_json(rows[0]["by_version"])
     else:
         print_rows([_shown(row) for row in rows])
         if name is not None:
@@ -68,7 +81,23 @@ def _row(registry: EventTypes, kind: str) -> dict[str, Any]:
         "subject": cls.SUBJECT,
         "personal": sorted(shape.stand_ins) if shape is not None else [],
         "schema": registry.schema(kind),
+        "by_version": {
+            str(version): registry.described(kind, version) for version in registry.versions(kind)
+        },
     }
+
+
+def _of_version(row: dict[str, Any], version: int) -> Any:
+    """The schema of a version, or a sample. Raises NothingFound."""
+    kind, known = row["type"], row["by_version"].get(str(version))
+    if known is None:
+        versions = ", ".join(row["by_version"])
+        raise NothingFound(f"{kind!r} has no version {version}: expected one of {versions}")
+    if not known:
+        raise NothingFound(
+            f"nobody declared version {version} of {kind!r}: give its Upcaster `was` or `sample`"
+        )
+    return next(iter(known.values()))
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
