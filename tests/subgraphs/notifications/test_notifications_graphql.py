@@ -83,6 +83,7 @@ class Shop:
     async def register(self) -> str:
         user_id = new_id("usr")
         await self.users.tell(user_id, UserRegistered(user_id, f"{user_id}@example.com", "Ana"))
+        await self.heard()  # else an order may be heard of first, and its mail is put off
         return user_id
 
     async def confirm(self, user_id: str, number: str = "1001") -> str:
