@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -89,7 +89,13 @@ class GraphQLEndpoint:
             self.leave()
             seconds = time.perf_counter() - started
             self.metrics.answered(exchange.status, seconds)
-            self._log(exchange, seconds)
+            self.log_request(
+                exchange.request_id,
+                exchange.scope["method"],
+                exchange.status,
+                seconds,
+                exchange.codes,
+            )
         if exchange.subscriber is not None:
             await self._stream(exchange, exchange.subscriber)
 
@@ -310,18 +316,21 @@ class GraphQLEndpoint:
             self.metrics.count_errors(errors)
             exchange.codes += [error.get("extensions", {}).get("code", "NONE") for error in errors]
 
-    def _log(self, exchange: _Exchange, seconds: float) -> None:
+    def log_request(
+        self, request_id: str, method: str, status: int, seconds: float, codes: Iterable[str] = ()
+    ) -> None:
+        """Write down a request that settings want to see."""
         settings = self.config.logs
         slow = seconds >= settings.slow_seconds
-        if not (settings.requests or slow or exchange.codes):
+        if not (settings.requests or slow or codes):
             return
         log.info(
             "request",
-            request_id=exchange.request_id,
-            method=exchange.scope["method"],
-            status=exchange.status,
+            request_id=request_id,
+            method=method,
+            status=status,
             seconds=round(seconds, 6),
-            codes=sorted(set(exchange.codes)),
+            codes=sorted(set(codes)),
         )
 
 

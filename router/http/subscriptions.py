@@ -119,7 +119,7 @@ class Subscriber:
             self.ended.set()
             self._news.set()
             self._leave()
-            self._hub.metrics.subscriptions_ended.labels(ending.reason).inc()
+            self._hub.count_end(self, ending.reason)
 
     def expire_in(self, seconds: float) -> None:
         """End it then: the client's word is not good for longer."""
@@ -133,7 +133,7 @@ class Subscriber:
         if self._ending is None:
             self._ending = COMPLETE
             self._leave()
-            self._hub.metrics.subscriptions_ended.labels("gone").inc()
+            self._hub.count_end(self, "gone")
 
     def _leave(self) -> None:
         if self._expiry is not None:
@@ -325,6 +325,16 @@ class SubscriptionHub:
         self._feeds.discard(feed)
         if key is not None and self._shared.get(key) is feed:
             del self._shared[key]
+
+    def count_end(self, subscriber: Subscriber, reason: str) -> None:
+        """A subscription ended, for a reason from a small set."""
+        self.metrics.subscriptions_ended.labels(reason).inc()
+        if self.config.logs.requests or reason not in {"complete", "gone"}:
+            log.info(
+                "subscription ended",
+                request_id=subscriber.caller.headers.get("x-request-id"),
+                reason=reason,
+            )
 
     def closed(self, subscriber: Subscriber) -> None:
         """A subscriber is done with."""

@@ -325,8 +325,11 @@ class _Connection:
             raise DeadlineExceeded(seconds) from None
         finally:
             endpoint.leave()
-        endpoint.metrics.answered(200, time.perf_counter() - started)
-        endpoint.metrics.count_errors(answer.body.get("errors", ()))
+        errors, seconds = answer.body.get("errors", ()), time.perf_counter() - started
+        endpoint.metrics.answered(200, seconds)
+        endpoint.metrics.count_errors(errors)
+        codes = [str(error.get("extensions", {}).get("code", "NONE")) for error in errors]
+        endpoint.log_request(self._request_id, "WEBSOCKET", 200, seconds, codes)
         return answer
 
     async def _caller(self) -> Caller:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import strawberry
 from strawberry.asgi import GraphQL
 from strawberry.types import Info
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, serve, unix_serve
+from websockets.typing import Subprotocol
 
-from router.config import SubgraphSettings, SubgraphSubscriptions
+from router.config import SubgraphSettings, SubgraphSubscriptions, Tls
 from router.planner.plan import OperationKind
 from router.transport import HttpSubgraph, SubgraphOperation, SubgraphRequest
 from router.transport.errors import (
@@ -27,8 +30,10 @@ from router.transport.errors import (
     SubscriptionInterrupted,
     SubscriptionRefused,
 )
+from tests.router.transport.test_tls import certificate
 from tests.support.served import served
 
+PROTOCOL = Subprotocol("graphql-transport-ws")
 COUNT = SubgraphOperation(
     "subscription Count($to: Int!) { count(to: $to) }", "Count", OperationKind.SUBSCRIPTION
 )
@@ -115,7 +120,7 @@ Handler = Callable[[ServerConnection], Awaitable[None]]
 @asynccontextmanager
 async def websocket(handle: Handler, **more: Any) -> AsyncIterator[HttpSubgraph]:
     """A subgraph at a WebSocket server that says what the test wants, at a path of its own."""
-    more = {"subprotocols": ["graphql-transport-ws"], **more}
+    more = {"subprotocols": [PROTOCOL], **more}
     settings = SubgraphSettings(
         response_bytes_max=1_000,
         connect_timeout_seconds=2,
@@ -210,6 +215,36 @@ async def test_redirects_are_not_followed_and_a_status_is_told() -> None:
     async with websocket(saying(), process_request=elsewhere) as subgraph:
         with pytest.raises(SubgraphHttpError, match="302"):
             await events(subgraph, asked())
+
+
+@pytest.mark.parametrize("over", ["unix", "tls"])
+async def test_over_a_unix_socket_or_tls(tmp_path: Path, over: str) -> None:
+    async def handle(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send('{"type": "connection_ack"}')
+        await connection.recv()
+        await connection.send(json.dumps(NEXT))
+        await connection.send('{"id": "1", "type": "complete"}')
+        await connection.wait_closed()
+
+    protocols = [PROTOCOL]
+    if over == "unix":
+        path = tmp_path / "s"
+        async with unix_serve(handle, str(path), subprotocols=protocols):
+            subgraph = HttpSubgraph("odd", f"unix://{path}?path=/graphql")
+            assert await events(subgraph, asked()) == [{"count": 1}]
+        return
+    certificate_file, key_file = certificate(tmp_path, "server")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_file, key_file)
+    async with serve(handle, "127.0.0.1", 0, subprotocols=protocols, ssl=context) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        url = f"https://127.0.0.1:{port}/graphql"
+        trusting = SubgraphSettings(tls=Tls(ca_file=certificate_file))
+        subgraph = HttpSubgraph("odd", url, trusting)
+        assert await events(subgraph, asked()) == [{"count": 1}]
+        with pytest.raises(SubgraphConnectionError, match="not trusted"):
+            await events(HttpSubgraph("odd", url), asked())
 
 
 async def test_a_subgraph_that_is_not_there() -> None:
