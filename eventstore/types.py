@@ -16,7 +16,6 @@ from eventstore.event import ERASED, Event
 from eventstore.privacy.erasure import SubjectErased
 from eventstore.privacy.shape import PersonalShape, personal_shape
 
-
 Declared = type[msgspec.Struct]
 
 
