@@ -54,6 +54,10 @@ class Ending:
 
 
 COMPLETE: Final = Ending()
+EXPECTED: Final = frozenset(
+    {"complete", "gone", SubscriberTokenExpired.code, SchemaReloaded.code, ServerShutdown.code}
+)
+"""Ends that are not written down: nobody is at fault, and some come to all at once."""
 FeedKey: TypeAlias = tuple[CompiledOperation, bytes, tuple[tuple[str, str], ...], bytes, bool]
 """Operation, variables, headers that count, who asks, whether the plan is to be shown."""
 
@@ -329,7 +333,7 @@ class SubscriptionHub:
     def count_end(self, subscriber: Subscriber, reason: str) -> None:
         """A subscription ended, for a reason from a small set."""
         self.metrics.subscriptions_ended.labels(reason).inc()
-        if self.config.logs.requests or reason not in {"complete", "gone"}:
+        if self.config.logs.requests or reason not in EXPECTED:
             log.info(
                 "subscription ended",
                 request_id=subscriber.caller.headers.get("x-request-id"),
