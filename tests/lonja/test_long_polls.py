@@ -7,10 +7,11 @@ import asyncio
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from lonja.long_polls import LongPolls
-from tests.support.asgi import ask
+from tests.support.asgi import ask, socket
 
 ANSWER_SECONDS_MAX = 10.0
 
@@ -20,13 +21,21 @@ class Service:
 
     def __init__(self) -> None:
         self.news, self.stop, self.asked = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        routes = [Route("/feed", self._wait), Route("/page", self._wait)]
+        routes = [
+            Route("/feed", self._wait),
+            Route("/page", self._wait),
+            WebSocketRoute("/graphql", self._subscribed),
+        ]
         self.app = LongPolls(Starlette(routes=routes), self.stop)
 
     async def _wait(self, request: Request) -> Response:
         self.asked.set()
         await self.news.wait()
         return PlainTextResponse("news")
+
+    async def _subscribed(self, websocket: WebSocket) -> None:
+        await websocket.accept("graphql-transport-ws")
+        await self.news.wait()
 
 
 async def test_who_waits_is_told_to_ask_again() -> None:
@@ -37,6 +46,14 @@ async def test_who_waits_is_told_to_ask_again() -> None:
     async with asyncio.timeout(ANSWER_SECONDS_MAX):
         reply = await waiting
     assert (reply.status, reply.json()["code"]) == (503, "STOPPING")
+
+
+async def test_subscribers_are_told_that_it_ends() -> None:
+    service = Service()
+    async with socket(service.app) as connection:
+        await connection.event()
+        service.stop.set()
+        assert await connection.closed() == 1001
 
 
 async def test_who_has_an_answer_gets_it() -> None:

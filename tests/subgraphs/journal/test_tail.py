@@ -286,6 +286,20 @@ async def test_reads_are_recorded_before_they_are_shown(shop: Shop) -> None:
         assert [read.events for read in await shop.reads()] == [0, 1, 1]
 
 
+async def test_what_is_asked_of_each_event_is_recorded_too(shop: Shop) -> None:
+    (order_id,) = await shop.placed()
+    placed = (await shop.orders.store.read_stream(order_id))[0]
+    payment_id = new_id("pay")
+    await shop.payments.tell(payment_id, PaymentRequested(payment_id), causation_id=str(placed.id))
+    await shop.copied()
+    query = """subscription { eventLog(after: "orders:0", where: {service: ["orders"]}) {
+      consequences { streamId } } }"""
+    async with shop.auditor.following(query) as following:
+        assert await following.next() == {"consequences": [{"streamId": payment_id}]}
+        of_event = (await shop.reads())[-1]
+        assert ([each.field for each in of_event.asked], of_event.events) == (["consequences"], 1)
+
+
 async def test_a_tail_of_reads_is_refused(shop: Shop) -> None:
     async with shop.auditor.following(TAIL, where={"type": [AuditRead.TYPE]}) as following:
         assert await following.code() == "INVALID_PAGE"
@@ -315,25 +329,42 @@ async def test_what_cannot_be_recorded_is_not_shown(
         assert [read.events for read in await shop.reads()] == [0, 1]
 
 
+async def forget(shop: Shop, customer_id: str) -> None:
+    await shop.journal.store.erase(
+        customer_id,
+        reason="asked",
+        metadata=Metadata(
+            actor=Actor("user", customer_id),
+            command_id=new_id("cmd"),
+            correlation_id="c",
+            occurred_at=shop.journal.context.clock(),
+        ),
+    )
+
+
 async def test_who_is_forgotten_is_erased_from_what_was_not_shown_yet(shop: Shop) -> None:
     customer_id = new_id("usr")
     ids = await shop.placed(3, customer_id=customer_id)
     async with shop.auditor.following(TAIL, after="orders:0") as following:
         first = await following.next()
         assert first["data"]["destination"] == "Rua 1"
-        await shop.journal.store.persons.erase(
-            customer_id,
-            reason="asked",
-            metadata=Metadata(
-                actor=Actor("user", customer_id),
-                command_id=new_id("cmd"),
-                correlation_id="c",
-                occurred_at=shop.journal.context.clock(),
-            ),
-        )
+        await forget(shop, customer_id)
         rest = [await following.next() for _ in range(2)]
         assert [event["streamId"] for event in (first, *rest)] == ids
         assert [event["data"]["destination"] for event in rest] == ["erased", "erased"]
+
+
+async def test_who_is_forgotten_is_not_kept(shop: Shop) -> None:
+    """What was read for one follower is not shown to the next as it was."""
+    customer_id = new_id("usr")
+    async with shop.auditor.following(TAIL) as following:
+        waiting = asyncio.create_task(following.next())
+        await opened(shop, 1)
+        await shop.placed(customer_id=customer_id)
+        assert (await waiting)["data"]["destination"] == "Rua 1"
+        await forget(shop, customer_id)
+        async with shop.auditor.following(TAIL, after="orders:0,payments:0") as another:
+            assert (await another.next())["data"]["destination"] == "erased"
 
 
 async def test_a_tail_goes_on_after_the_database_was_away(own_server: TestServer) -> None:

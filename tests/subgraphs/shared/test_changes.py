@@ -25,6 +25,7 @@ CREATE = """mutation($slug: String!, $publish: Boolean!, $key: ID!) { createProd
 CHANGE = """mutation($id: ID!, $amount: Decimal!, $key: ID!) { changePrice(
   input: {variantId: $id, price: {amount: $amount, currency: "EUR"}}, idempotencyKey: $key) {
   userErrors { code } } }"""
+PUBLISH = "mutation($id: ID!) { publishProduct(id: $id) { userErrors { code } } }"
 PRICES = "subscription($ids: [ID!]) { priceChanged(variantIds: $ids) { id price { amount } } }"
 
 
@@ -101,6 +102,14 @@ async def test_drafts_are_for_those_who_see_them(products: Service[Any]) -> None
         await price(products, silk, "3.00")
         assert (await public.next())["id"] == silk
         assert (await clerk.next())["id"] == draft
+        clerks = staff(products)
+        product = await clerks.ask(
+            "query($id: ID!) { variant(id: $id) { product { id } } }", id=draft
+        )
+        await price(products, draft, "4.00")  # not shown, and yet not taken for a draft for ever
+        await clerks.ask(PUBLISH, id=product["product"]["id"])
+        await price(products, draft, "5.00")
+        assert await public.next() == {"id": draft, "price": {"amount": "5.00"}}
 
 
 async def test_one_reader_for_all_and_none_for_none(products: Service[Any]) -> None:
