@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -39,7 +39,8 @@ def print_rows(rows: Iterable[Mapping[str, Any]], *, right: Sequence[str] = ()) 
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="right" if name in right else "left")
+        justify: JustifyMethod = "right" if name in right else "left"
+        table.add_column(name.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else _shown(value) for value in row.values()))
     console.print(table)

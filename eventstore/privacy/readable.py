@@ -66,4 +66,5 @@ def readable(
                 raise payload
         after = rows[-1][0]
         progress(after, head)
+    progress(head, head)
     return Readable(sealed, unreadable, position, first)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from eventstore import ANY, Actor, Append, EventStore, Metadata
 from eventstore.event import Event
 from lonja.cli import main
 from lonja.keys import address_key
+from lonja.output import console
 from lonja.settings import SERVICES, load
 from lonja.wiring import build_service
 from subgraphs.payments.events import PaymentAuthorized
@@ -112,3 +113,39 @@ def test_an_address_stands_for_its_user_until_they_are_erased(logs: Logs) -> Non
     }
     for conninfo in logs.databases.values():
         assert in_database(conninfo, [EMAIL, "Zsofia.Unnep"]) == {}
+
+
+def test_what_is_asked_wrongly_is_led_on(logs: Logs) -> None:
+    (event,) = json.loads(lonja("show", logs.payment, "--json").stdout)
+    for arguments, code, said in (
+        (("show", event["id"]), 1, f"is version 1 of the stream {logs.payment}"),
+        (("prove", logs.payment), 2, "is no event's id"),
+        (("search", "--type", "payment.authorised"), 1, "perhaps 'payment.authorized'"),
+        (("search", "--since", "yesterday"), 2, "no time like 2026-11-24"),
+        (("trace", "nothing"), 1, "no event, stream or number is called so"),
+    ):
+        found = lonja(*arguments)
+        assert (found.exit_code, found.stdout) == (code, ""), found.output
+        assert said in " ".join(found.stderr.split())
+
+
+def test_a_time_may_be_of_another_zone(logs: Logs) -> None:
+    recorded = json.loads(lonja("show", logs.payment, "--json").stdout)[0]["recorded_at"]
+    here = datetime.fromisoformat(recorded).astimezone(timezone(timedelta(hours=5)))
+    before, after = (here + timedelta(seconds=by) for by in (-1, 1))
+    of = ("search", "--service", "payments", "--json")
+    assert lonja(*of, "--since", before.isoformat()).exit_code == 0
+    assert lonja(*of, "--since", after.isoformat()).exit_code == 1
+
+
+def test_a_narrow_terminal_cuts_no_id(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "width", 80)
+    for command in (("tail", "--service", "payments"), ("show", logs.payment), ("reads",)):
+        shown = lonja(*command).stdout
+        assert "…" not in shown, shown
+    assert logs.payment in lonja("tail", "--service", "payments").stdout
+
+
+def test_the_help_of_each_command_fits_a_line() -> None:
+    listed = lonja("--help").stdout.partition("Commands:")[2]
+    assert "..." not in listed, listed

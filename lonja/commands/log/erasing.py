@@ -24,7 +24,7 @@ class NotForgottenYet(LonjaError):
     code = "NOT_FORGOTTEN_YET"
 
 
-@click.command()
+@click.command(short_help="Forget a person, in every service.")
 @click.argument("subject")
 @click.option("--reason", required=True, help="Why; recorded for ever, so do not tell of them.")
 @click.option("--by", default=getpass.getuser, show_default="you", help="Who does it; recorded.")

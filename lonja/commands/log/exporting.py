@@ -57,7 +57,7 @@ class ExportUnusable(LonjaError):
     code = "EXPORT_UNUSABLE"
 
 
-@click.command()
+@click.command(short_help="Write logs to files, with manifests.")
 @SERVICE
 @click.option(
     "--format",

@@ -9,13 +9,31 @@ from typing import Any
 
 import click
 
+
+class Moment(click.ParamType[datetime]):
+    """A time by ISO 8601, UTC unless it says otherwise: 2026-11-24, 2026-11-24T12:00:00+01:00."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time like 2026-11-24 or 2026-11-24T12:00:00+01:00", param)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+MOMENT = Moment()
+
 _OPTIONS = (
     click.option("--type", "types", multiple=True, help="An event type; may be repeated."),
     click.option("--actor", help="The id of who acted, or their e-mail address."),
     click.option("--correlation", help="The id of the intent that led to it."),
     click.option("--tag", "tags", multiple=True, help="A tag; all that are given must be there."),
-    click.option("--since", type=click.DateTime(), help="Recorded at or after (UTC)."),
-    click.option("--until", type=click.DateTime(), help="Recorded before (UTC)."),
+    click.option("--since", type=MOMENT, help="Recorded at or after."),
+    click.option("--until", type=MOMENT, help="Recorded before."),
 )
 
 
@@ -40,8 +58,8 @@ def filtered(command: Callable[..., None]) -> Callable[..., None]:
             "actor_id": actor,
             "correlation_id": correlation,
             "tags": list(tags),
-            "since": since.replace(tzinfo=UTC) if since else None,
-            "until": until.replace(tzinfo=UTC) if until else None,
+            "since": since,
+            "until": until,
         }
         command(wanted=wanted, **others)
 

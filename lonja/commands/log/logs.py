@@ -13,12 +13,14 @@ import orjson
 from eventstore import EventStore, Recorded
 from lonja.databases import running_server
 from lonja.errors import LonjaError
-from lonja.output import print_rows
+from lonja.output import console, print_rows
 from lonja.settings import SERVICES, Settings
 from lonja.wiring import AnyService, build_service
 from subgraphs.journal.redaction import redact
 
 EVENTS_SHOWN = 20
+TABLE_WIDTH = 130
+"""Narrower terminals have two lines an event."""
 EVENTS_MAX = 10_000
 
 SERVICE = click.option(
@@ -98,11 +100,24 @@ def print_events(events: Sequence[Mapping[str, Any]], as_json: bool) -> None:
     if as_json:
         for event in events:
             click.echo(orjson.dumps(event, default=str).decode())
+        return
+    if console.width < TABLE_WIDTH:
+        for event in events:
+            console.print(*_lines(event), sep="\n", markup=False, soft_wrap=True)
     elif events:
         shown = ("recorded_at", "service", "position", "type", "stream", "version", "actor")
-        print_rows([{name: event[name] for name in shown} for event in events])
-        for event in events:
-            warn_of(event)
+        print_rows([{name: event[name] for name in shown} for event in events], right=("position",))
+    for event in events:
+        warn_of(event)
+
+
+def _lines(event: Mapping[str, Any]) -> tuple[str, str]:
+    """An event where a table has no room."""
+    at, actor = event["recorded_at"].removesuffix("+00:00"), event["actor"]
+    return (
+        f"{at}  {event['service']}:{event['position']}  {event['type']}",
+        f"    {event['stream']} v{event['version']}  {actor}",
+    )
 
 
 def warn_of(event: Mapping[str, Any]) -> None:

@@ -37,6 +37,22 @@ from subgraphs.shared.log_audit import Verified
 SEALS_MAX = 1_000_000
 
 
+class EventId(click.ParamType[UUID]):
+    """The id of an event, as `lonja log show` and `--json` give it."""
+
+    name = "EVENT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> UUID:
+        try:
+            return UUID(value)
+        except ValueError:
+            self.fail(
+                f"{value!r} is no event's id, a UUID: `lonja log show STREAM` names those of its "
+                "events",
+                param,
+            )
+
+
 class LogBroken(LonjaError):
     """A log is not what its seals and checkpoints say."""
 
@@ -55,7 +71,7 @@ class NoProof(LonjaError):
     code = "NO_PROOF"
 
 
-@click.command()
+@click.command(short_help="Recompute every hash; name the first that is wrong.")
 @SERVICE
 @click.option(
     "--checkpoint",
@@ -106,7 +122,7 @@ def verify(
         )
 
 
-@click.command()
+@click.command(short_help="Seal now, and keep the seals outside the database.")
 @SERVICE
 @DATA_DIR
 @AS_JSON
@@ -135,8 +151,8 @@ def checkpoint(services: Sequence[str], data_dir: Path | None, as_json: bool) ->
         print_rows(rows, right=("events", "seal"))
 
 
-@click.command()
-@click.argument("event", type=click.UUID)
+@click.command(short_help="Write the proof of one event.")
+@click.argument("event", type=EventId())
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
 @AS
 @DATA_DIR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from lonja.commands.log.logs import (
 )
 from lonja.commands.log.names import find
 from lonja.commands.log.recorded import AS, record, see, seen
+from lonja.commands.log.types import described as described_types
 from lonja.output import AS_JSON, DATA_DIR
 from lonja.settings import SERVICES, Settings, load
 from subgraphs.shared.reading import Reading
 
 
-@click.command()
+@click.command(short_help="The newest events; --follow goes on as they come.")
 @SERVICE
 @LAST
 @click.option("--follow", "-f", is_flag=True, help="Go on as events come, until Ctrl-C.")
@@ -50,7 +52,7 @@ def tail(
             raise
 
 
-@click.command()
+@click.command(short_help="Events by type, actor, correlation, tag and time.")
 @SERVICE
 @filtered
 @LAST
@@ -71,8 +73,19 @@ def search(
         wanted["actor_id"] = find(settings, reader, "search", wanted["actor_id"]).id
     found = asyncio.run(_search(settings, services or SERVICES, last, reader, wanted))
     if not found:
-        raise NothingFound("no event matches all that was given")
+        raise NothingFound("no event matches all that was given" + _unknown_types(services, wanted))
     print_events(found, as_json)
+
+
+def _unknown_types(services: Sequence[str], wanted: dict[str, Any]) -> str:
+    """A hint where a type was asked for that no service has."""
+    known = described_types(services or SERVICES)
+    unknown = [name for name in wanted["types"] or () if name not in known]
+    if not unknown:
+        return ""
+    near = get_close_matches(unknown[0], known, n=1)
+    hint = f", perhaps {near[0]!r}" if near else ""
+    return f": there is no event type {unknown[0]!r}{hint} (`lonja log types` lists them)"
 
 
 async def _search(

@@ -21,7 +21,7 @@ from subgraphs.shared.events import AuditRead
 PAGE_EVENTS = 1000
 
 
-@click.command()
+@click.command(short_help="Who read what of the logs, and about whom.")
 @SERVICE
 @click.option("--by", help="The id of who read.")
 @click.option("--person", help="The id, or e-mail address, of a user whom it told of.")

@@ -6,11 +6,12 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import click
 import orjson
 
-from eventstore import Recorded
+from eventstore import EventStore, Recorded
 from eventstore.audit.as_of import History, Time, left_out, until
 from lonja.commands.log.logs import NothingFound, described, looked_at, redacted, warn_of
 from lonja.commands.log.names import find
@@ -21,7 +22,7 @@ from lonja.settings import SERVICES, Settings, load
 from lonja.wiring import AnyService, build_service
 
 
-@click.command()
+@click.command(short_help="A thing's events, or how it stood and what changed.")
 @click.argument("stream")
 @click.option("--at", metavar="VERSION|TIME", help="The state then, instead of the events.")
 @click.option(
@@ -92,6 +93,11 @@ async def _stream(
         service = looked_at(build_service(name, settings, conninfos[name], {}))
         async with service.store:
             events = await service.store.read_stream(stream)
+            if not events and (event := await _event(service.store, stream)) is not None:
+                raise NothingFound(
+                    f"{stream} is version {event.version} of the stream {event.stream}: "
+                    f"`lonja log show {event.stream}`; `lonja log trace {stream}` has its causes"
+                )
         if events:
             history = service.histories.get(stream.partition("_")[0])
             return service, events, history and without_secrets(history)
@@ -99,6 +105,14 @@ async def _stream(
         f"no service has a stream {stream!r}, and nothing has such a number: give an id like "
         "ord_…, a number as the shop writes it (L-…), or an e-mail address"
     )
+
+
+async def _event(store: EventStore, text: str) -> Recorded[Any] | None:
+    """The event whose id a text is, if it is one."""
+    try:
+        return await store.event(UUID(text))
+    except ValueError:
+        return None
 
 
 def without_secrets(history: History) -> History:
@@ -179,7 +193,9 @@ def _print_events(events: list[dict[str, Any]], as_json: bool) -> None:
         print_json(events)
         return
     for event in events:
-        print_rows([{name: event[name] for name in ("version", "type", "recorded_at", "actor")}])
-        console.print(
-            orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode(), markup=False
-        )
+        head = f"version {event['version']}  {event['type']}  {event['recorded_at']}"
+        console.print(head, style="bold", markup=False, soft_wrap=True)
+        who = f"    by {event['actor']}, event {event['id']}"
+        console.print(who, style="dim", markup=False, soft_wrap=True)
+        text = orjson.dumps(event["data"], option=orjson.OPT_INDENT_2).decode()
+        console.print(text, markup=False, soft_wrap=True)

@@ -19,7 +19,7 @@ from lonja.settings import SERVICES, Settings, load
 from lonja.trace import Traced, drawn, tree_of
 
 
-@click.command()
+@click.command(short_help="What one intent led to in all services: a tree.")
 @click.argument("what")
 @AS
 @DATA_DIR

@@ -17,7 +17,7 @@ from lonja.wiring import event_types
 EVERY = "every service"
 
 
-@click.command()
+@click.command(short_help="The types of events, their fields and schemas.")
 @click.argument("name", required=False)
 @click.option("--schema", is_flag=True, help="The JSON Schema of each version, as it was stored.")
 @click.option("--version", type=click.IntRange(1), help="Of that version alone, with --schema.")
