@@ -44,7 +44,9 @@ class RouterRefused(LonjaError):
 )
 @click.option("--router-config", metavar="FILE", help="Settings of the router, YAML.")
 @click.option(
-    "--hot-reload", is_flag=True, help="Look for changes of the supergraph's file every second."
+    "--hot-reload",
+    is_flag=True,
+    help="Look every second whether the file that says what to serve has changed.",
 )
 def router(
     supergraph: str | None,
