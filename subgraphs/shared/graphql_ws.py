@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 if TYPE_CHECKING:
     from subgraphs.shared.service import Service
@@ -25,6 +25,8 @@ log = structlog.get_logger("subgraphs.graphql_ws")
 PROTOCOL = "graphql-transport-ws"
 PATH = "/graphql"
 INIT_SECONDS_MAX = 10.0
+SILENCE_SECONDS_MAX = 30.0
+"""A client that has said nothing for so long is asked; as long again without a word, it is gone."""
 MESSAGE_BYTES_MAX = 2_000_000
 OPERATIONS_MAX = 100
 """Of one connection at a time."""
@@ -84,6 +86,7 @@ class _Connection:
         self._receive, self._send = receive, send
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._event: asyncio.Task[Message] | None = None
 
     async def serve(self) -> None:
         try:
@@ -98,13 +101,36 @@ class _Connection:
             raise _Closed(4401, "Unauthorized")
         await self._say({"type": "connection_ack"})
         while True:
+            if not await self._speaks():
+                with suppress(TimeoutError):  # it may not take what is sent, either
+                    async with asyncio.timeout(SILENCE_SECONDS_MAX):
+                        await self._say({"type": "ping"})
+                if not await self._speaks():
+                    raise _Closed(1001, "no sign of life")
             await self._take(await self._next())
 
     async def end(self) -> None:
         """Cancel what runs, and wait until it has let go of what it holds."""
-        for task in self._tasks:
+        tasks: list[asyncio.Task[Any]] = [*self._tasks]
+        if self._event is not None:
+            tasks.append(self._event)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _speaks(self) -> bool:
+        """Whether something comes before the client has been silent for too long."""
+        done, _ = await asyncio.wait({self._coming()}, timeout=SILENCE_SECONDS_MAX)
+        return bool(done)
+
+    def _coming(self) -> asyncio.Task[Message]:
+        """What comes next: a task, since a wait that is given up must not lose what then comes."""
+        if self._event is None:
+            self._event = asyncio.create_task(self._received())
+        return self._event
+
+    async def _received(self) -> Message:
+        return await self._receive()
 
     async def _take(self, message: _Message) -> None:
         match message.type:
@@ -166,7 +192,8 @@ class _Connection:
             await self._say(end)
 
     async def _next(self) -> _Message:
-        event = await self._receive()
+        event = await asyncio.shield(self._coming())
+        self._event = None
         if event["type"] == "websocket.disconnect":
             raise _Closed
         text = event.get("text")

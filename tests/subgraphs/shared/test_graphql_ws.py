@@ -161,6 +161,21 @@ async def test_nothing_is_taken_before_the_connection_is_initialised(
         assert await connection.closed() == 4408
 
 
+async def test_a_silent_client_is_asked_and_then_let_go(
+    service: Service[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graphql_ws, "SILENCE_SECONDS_MAX", 0.1)
+    async with socket(service.app, headers=actor(service, Role.AUDITOR)) as connection:
+        await greet(connection)
+        await connection.say(subscribe("subscription { eventLog { id } }"))
+        for _ in range(3):  # who answers stays
+            assert await connection.hear() == {"type": "ping"}
+            await connection.say({"type": "pong"})
+        assert await connection.hear() == {"type": "ping"}
+        assert await connection.closed() == 1001
+    assert service._subscriptions == 0
+
+
 async def test_operations_are_bounded(
     service: Service[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
