@@ -119,6 +119,7 @@ def test_what_is_asked_wrongly_is_led_on(logs: Logs) -> None:
     (event,) = json.loads(lonja("show", logs.payment, "--json").stdout)
     for arguments, code, said in (
         (("show", event["id"]), 1, f"is version 1 of the stream {logs.payment}"),
+        (("show", logs.user, "--diff", "0", "9"), 1, "has no version 9: the last one is 1"),
         (("prove", logs.payment), 2, "is no event's id"),
         (("search", "--type", "payment.authorised"), 1, "perhaps 'payment.authorized'"),
         (("search", "--since", "yesterday"), 2, "no time like 2026-11-24"),

@@ -171,6 +171,9 @@ def _print_differences(
     between: tuple[int, int],
     as_json: bool,
 ) -> None:
+    last = events[-1].version
+    if max(between) > last:
+        raise NothingFound(f"stream {stream} has no version {max(between)}: the last one is {last}")
     types = {event.id: event.type for event in events}
     rows = [
         {
