@@ -277,13 +277,14 @@ class _Connection:
         except HttpRefusal as refusal:
             ending = Ending((refusal.as_error(),))
         except OSError:
-            return  # the client is gone; the reader will say so
+            return
         except Exception as error:
             log.error("request failed", request_id=self._request_id, exc_info=error)
             ending = Ending((self._endpoint.subscriptions.internal_error(error),))
         if self._operations.get(name) is own:
             del self._operations[name]
-        await self._say_last(name, ending)
+        with suppress(OSError):  # the client is gone; the reader will say so
+            await self._say_last(name, ending)
 
     async def _say_last(self, name: str, ending: Ending) -> None:
         self._endpoint.metrics.count_errors(ending.errors)
