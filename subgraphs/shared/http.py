@@ -19,7 +19,7 @@ from subgraphs.shared.auth import check_feed_authorization
 from subgraphs.shared.errors import InvalidValue, Unauthenticated
 from subgraphs.shared.graphql_ws import PATH, serve_socket
 from subgraphs.shared.http_audit import answer
-from subgraphs.shared.log_audit import LogUnreachable, NotSealedYet
+from subgraphs.shared.log_audit import LogUnreachable, NotSealedYet, StateUnreadable
 
 if TYPE_CHECKING:
     from subgraphs.shared.service import Service
@@ -134,6 +134,8 @@ def _routes(service: Service[Any]) -> list[BaseRoute]:
             found = await answer(service.audit, request.path_params["what"], request.query_params)
         except NotSealedYet as error:
             return JSONResponse({"code": error.code, "message": str(error)}, status_code=409)
+        except StateUnreadable as error:
+            return JSONResponse({"code": error.code, "message": str(error)}, status_code=422)
         except LogUnreachable as error:
             return JSONResponse({"code": error.code, "message": str(error)}, status_code=503)
         except (InvalidValue, ValueError, KeyError) as error:

@@ -20,6 +20,7 @@ from subgraphs.shared.log_audit import (
     LogUnreachable,
     NotSealedYet,
     StateThen,
+    StateUnreadable,
     Verified,
 )
 
@@ -105,6 +106,8 @@ class HttpAudit:
             raise LogUnreachable(self._name, str(error) or type(error).__name__) from None
         if status_code == 409:
             raise NotSealedYet(msgspec.json.decode(body)["message"])
+        if status_code == 422:
+            raise StateUnreadable(msgspec.json.decode(body)["message"])
         if status_code != 200:
             raise LogUnreachable(self._name, f"it answered {status_code}")
         return msgspec.json.decode(body, type=kind)

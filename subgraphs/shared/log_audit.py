@@ -15,7 +15,7 @@ import msgspec
 import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from eventstore import EventStore, EventStoreError, Recorded
+from eventstore import EventStore, EventStoreError, Recorded, Unreadable
 from eventstore.audit import (
     EventHash,
     NotProvable,
@@ -47,6 +47,12 @@ class NotSealedYet(RequestError):
     """There is no proof yet, or none at all."""
 
     code = "NOT_PROVABLE"
+
+
+class StateUnreadable(RequestError):
+    """An event that the state is folded from does not open: what is left would be a guess."""
+
+    code = "UNREADABLE"
 
 
 class Trust(Protocol):
@@ -104,7 +110,9 @@ class StateThen(msgspec.Struct, frozen=True):
 
 
 class LogAudit(Protocol):
-    """Raises LogUnreachable where the service, or its database, does not answer."""
+    """Raises LogUnreachable where the service, or its database, does not answer, and
+    StateUnreadable for a state that is folded from an event that does not open.
+    """
 
     async def state(self) -> LogState: ...
 
@@ -198,6 +206,8 @@ class LocalAudit:
     async def _events(self, stream: str, version: int | None) -> list[Recorded[Any]]:
         try:
             return await self._store.read_stream(stream, up_to_version=version)
+        except Unreadable as error:
+            raise StateUnreadable(f"{stream} cannot be folded: {error}") from error
         except EventStoreError as error:
             raise LogUnreachable(self._store.name, str(error)) from error
 

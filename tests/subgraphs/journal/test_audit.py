@@ -248,6 +248,20 @@ async def test_what_was_recorded_late_counts_from_when_it_happened(shop: Shop) -
     assert await then(**known, by="OCCURRED") == (before, [], False)
 
 
+async def test_a_state_that_cannot_be_read_is_no_guess(shop: Shop) -> None:
+    """Of refused commands: their message is personal."""
+    refused, stranger = staff(shop.products), new_id("prd")
+    await refused.ask(
+        "mutation($id: ID!) { publishProduct(id: $id) { userErrors { code } } }", id=stranger
+    )
+    head = await shop.products.store.head()
+    await shop.journal.resources.follower.wait_for("products", head, WAIT_SECONDS_MAX)
+    stream = "rfs_" + stranger.partition("_")[2]
+    with psycopg.connect(shop.products.context.conninfo) as connection:
+        connection.execute("DELETE FROM eventstore.subject_keys")
+    assert await shop.auditor.code(AS_OF, id=stream) == "UNREADABLE"
+
+
 async def test_what_nothing_folds_is_merged_from_its_events(shop: Shop) -> None:
     refused, stranger = staff(shop.products), new_id("prd")
     for query in ("publishProduct(id: $id)", 'unpublishProduct(id: $id, reason: "r")'):
