@@ -43,6 +43,7 @@ PING_SECONDS: Final = 15.0
 PONG_SECONDS_MAX: Final = 60.0
 """A subgraph that is gone without a word is noticed by its silence. Longer than one event takes to
 be completed, as nothing is read meanwhile, pongs neither."""
+HEARTBEAT_SECONDS: Final = 15.0
 CLOSE_SECONDS_MAX: Final = 2.0
 BAD_RESPONSE: Final = 4004
 TOO_BIG: Final = 1009
@@ -77,6 +78,7 @@ class WebSocketStream:
         """Raises SubscriptionRefused, SubscriptionInterrupted and other SubgraphErrors."""
         connection = await self._connect(request)
         code = 1000
+        beating = asyncio.create_task(_show_life(connection))
         try:
             try:
                 await self._begin(connection, request)
@@ -97,6 +99,7 @@ class WebSocketStream:
                 code = BAD_RESPONSE
                 raise
         finally:
+            beating.cancel()
             await self._end(connection, code)
 
     async def _connect(self, request: SubgraphRequest) -> ClientConnection:
@@ -192,6 +195,16 @@ class WebSocketStream:
         return SubscriptionInterrupted(
             self.service, f"it closed the WebSocket with {closed.rcvd.code}{reason}"
         )
+
+
+async def _show_life(connection: ClientConnection) -> None:
+    """Pongs that nobody asked for, which the protocol allows: a ping of the subgraph may lie behind
+    events that a slow client has not made room for.
+    """
+    with suppress(ConnectionClosed):
+        while True:
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            await _send(connection, {"type": "pong"})
 
 
 async def _send(connection: ClientConnection, message: Mapping[str, Any]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,28 @@ async def test_pings_are_answered_and_are_no_events() -> None:
     async with websocket(handle) as subgraph:
         assert await events(subgraph, asked()) == [{"count": 1}]
     assert pongs == [{"type": "pong"}]
+
+
+async def test_signs_of_life_do_not_wait_for_who_takes_the_events(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("router.transport.websocket.HEARTBEAT_SECONDS", 0.01)
+    alive = asyncio.Event()
+
+    async def handle(connection: ServerConnection) -> None:
+        await connection.recv()
+        await connection.send('{"type": "connection_ack"}')
+        await connection.recv()
+        for _ in range(20):
+            await connection.send(json.dumps(NEXT))
+        async for text in connection:
+            if json.loads(text) == {"type": "pong"}:
+                alive.set()
+
+    async with websocket(handle) as subgraph, aclosing(subgraph.subscribe(asked())) as stream:
+        await anext(stream)
+        async with asyncio.timeout(5):
+            await alive.wait()
 
 
 async def test_a_subgraph_that_does_not_acknowledge_is_given_up() -> None:
