@@ -80,7 +80,10 @@ class Choice:
         for type_, sub in casts.items():
             inner = self.positions.cast(position, type_)
             inner.near = _moved(node.cast(type_) for node in position.near)
-            self._spread(inner, _without(sub, selection))
+            rest = _without(sub, selection)
+            # Where nothing is left, not even types are wanted: `position` itself is asked for them.
+            if not rest.is_empty():
+                self._spread(inner, rest)
         if casts or not selection.fields:
             given = {f.conditions for cast in casts.values() for f in cast.fields.values()}
             conditions = given.pop() if len(given) == 1 else ()
