@@ -330,7 +330,7 @@ async def test_what_cannot_be_recorded_is_not_shown(
 
 
 async def forget(shop: Shop, customer_id: str) -> None:
-    await shop.journal.store.erase(
+    await shop.journal.store.persons.erase(
         customer_id,
         reason="asked",
         metadata=Metadata(
