@@ -368,8 +368,8 @@ def store(
         sized(TEXT, [row.type for row in rows]),
         sized(TEXT, [row.middle for row in rows]),
         sized(TEXT, [row.tags for row in rows]),
-        sized(TEXT, [row.metadata for row in rows]),
-        sized(TEXT, [row.payload for row in rows]),
+        sized(JSON, [row.metadata for row in rows]),
+        sized(JSON, [row.payload for row in rows]),
     ]
     keys = plan.keys
     params += [

@@ -20,7 +20,7 @@ CREATE FUNCTION {schema}.store(
     assumed_streams text[], assumed_versions bigint[],
     new_streams text[], new_heads bigint[], new_firsts bigint[], new_lasts bigint[],
     new_versions bigint[], new_type_versions integer[], new_ids uuid[], new_events_streams text[],
-    new_types text[], new_middles text[], new_tags text[], new_metadata text[], new_payloads text[],
+    new_types text[], new_middles text[], new_tags text[], new_metadata json[], new_payloads json[],
     new_keys text[], new_hashes bytea[], new_positions bigint[], new_outcome_versions json[],
     new_outcomes bytea[],
     foreseen_after bigint, foreseen_time timestamptz, foreseen_leaves bytea[],
@@ -64,9 +64,9 @@ BEGIN
         INSERT INTO {schema}.events (
             recorded_at, position, version, type_version, id, stream, type, tags, metadata,
             payload, leaf)
-        SELECT new_time, log_after + n, v, tv, i, s, t, g::text[], m::json, p::json,
+        SELECT new_time, log_after + n, v, tv, i, s, t, g::text[], m, p,
                coalesce(l, sha256('\x00'::bytea || convert_to(
-                   '{{"id":"' || i || '","metadata":' || m || ',"payload":' || p
+                   '{{"id":"' || i || '","metadata":' || m::text || ',"payload":' || p::text
                    || ',"position":' || log_after + n || stamp || r || v || '}}', 'UTF8')))
           FROM unnest(new_versions, new_type_versions, new_ids, new_events_streams, new_types,
                       new_middles, new_tags, new_metadata, new_payloads, foreseen_leaves)

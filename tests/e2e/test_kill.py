@@ -142,9 +142,11 @@ async def _check_nothing_lost(port: int, acknowledged: dict[str, str]) -> None:
 async def _books(shop: WholeShop) -> dict[str, Any]:
     """The books once all that was sold is sent: inventory hears of parcels when orders do."""
     async with asyncio.timeout(SETTLE_SECONDS_MAX):
-        while (books := await shop.ask(BOOKS, shop.staff))["stockSummary"]["allocated"]:
+        while True:
+            books = await shop.ask(BOOKS, shop.staff)
+            if not books["stockSummary"]["allocated"]:
+                return books
             await asyncio.sleep(0.05)
-    return books
 
 
 async def _settled(shop: WholeShop) -> dict[str, Any]:
