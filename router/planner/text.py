@@ -192,16 +192,22 @@ def entity_fetch(supergraph: Supergraph, header: Header, number: int, steps: lis
 
 
 def _entity_body(printing: _Printing, step: Step) -> str:
+    """Selections by type. Renames go by types, but not below an @interfaceObject.
+
+    Its `__typename` would hide the real one, and it is not among the types of its objects; aliases
+    are one response's own, so a rename finds them without.
+    """
     several = len(step.trees) > 1
     for repeat in (False, True):
         printing.renames.clear()
         if repeat:
             for tree in step.trees.values():
-                tree.typename = True
+                tree.typename = tree.typename or not tree.node.fake
         parts = []
         for name, tree in step.trees.items():
             types = TypeFilter(tuple(sorted(printing.supergraph.possible_types(name))))
-            inner = printing.tree(tree, (), (types,) if several else ())
+            filtered = several and not tree.node.fake
+            inner = printing.tree(tree, (), (types,) if filtered else ())
             parts.append(f"... on {name} {{ {inner} }}")
         if not (several and printing.renames):
             break
