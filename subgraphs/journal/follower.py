@@ -140,7 +140,9 @@ class Follower:
         return service in self._feeds
 
     async def start(self) -> None:
-        """Begin to follow."""
+        """Begin to follow; `positions` are known from then on. Raises psycopg.Error."""
+        async with await psycopg.AsyncConnection.connect(self._conninfo) as connection:
+            self._positions = {name: await _checkpoint(connection, name) for name in self._feeds}
         self._tasks = [
             asyncio.create_task(self._follow(name, feed), name=f"journal.{name}")
             for name, feed in self._feeds.items()

@@ -398,6 +398,19 @@ async def test_a_tail_goes_on_after_the_database_was_away(own_server: TestServer
         assert await streams(following, 1) == ids[2:]
 
 
+async def test_a_journal_knows_from_its_start_on_how_far_it_has_copied(
+    shop: Shop, new_database: Callable[[], str]
+) -> None:
+    """A tail would begin at the first event otherwise, and an export would be empty."""
+    await shop.placed(2)
+    conninfo, feeds = new_database(), {"orders": shop.orders.full_feed}
+    async with running(build, conninfo, name="journal", feeds=feeds) as before:
+        head = await shop.orders.store.head()
+        assert await before.resources.follower.wait_for("orders", head, WAIT_SECONDS_MAX)
+    async with running(build, conninfo, name="journal", feeds=feeds) as after:
+        assert after.resources.follower.positions()["orders"] == head
+
+
 async def test_a_tail_that_is_ended_lets_go(shop: Shop) -> None:
     answers = shop.journal.subscribe(TAIL, None, None, shop.auditor.signed())
     async with aclosing(answers):
