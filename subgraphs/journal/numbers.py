@@ -35,4 +35,5 @@ STREAMS = " UNION ".join(
 
 def has_number(data: Mapping[str, Any], number: str) -> bool:
     """CONDITION, of the data of one event."""
-    return any(str(data.get(field, "")).upper() == number.upper() for field in NUMBERS)
+    found = (data.get(field) for field in NUMBERS)
+    return any(str(each).upper() == number.upper() for each in found if each is not None)
