@@ -278,6 +278,7 @@ class Service(Generic[R]):
                     yield answer
                     if "data" not in answer:
                         return
+                    context.stale = None  # it told how things stood at the beginning
         finally:
             self._subscriptions -= 1
             self.metrics.subscriptions.dec()

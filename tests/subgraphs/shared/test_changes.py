@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from subgraphs.products.app import build
-from subgraphs.shared import changes
+from subgraphs.shared import changes, service
 from subgraphs.shared.auth import Role
 from subgraphs.shared.ids import new_id
 from subgraphs.shared.service import Service
@@ -142,6 +143,22 @@ async def test_who_does_not_keep_up_is_told_so(
         for _ in range(3):  # one that it held, two that waited
             await slow.next()
         assert await slow.code() == "SUBSCRIBER_TOO_SLOW"
+
+
+async def test_that_read_models_are_behind_is_told_with_the_first_event(
+    products: Service[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "READ_WAIT_SECONDS_MAX", 0.01)
+    silk = await variant(products, "silk")
+    behind = f"products:{await products.store.head() + 1}"
+    client = replace(anonymous(products), headers={"x-read-position": behind})
+    async with client.following(PRICES, ids=[silk]) as following:
+        await following.begun()
+        told = []
+        for amount in ("11.00", "12.00"):
+            await price(products, silk, amount)
+            told.append("stale" in (await following.answer()).get("extensions", {}))
+    assert told == [True, False]
 
 
 async def test_ids_are_bounded(products: Service[Any]) -> None:
