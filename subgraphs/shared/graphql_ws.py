@@ -182,13 +182,15 @@ class _Connection:
                     await self._say({"type": "next", "id": id_, "payload": answer})
                 else:
                     end = {"type": "complete", "id": id_}
+        except _Closed:
+            return
         except Exception:
             log.exception("subscription failed", service=self._service.name)
             end = {"type": "error", "id": id_, "payload": [FAILED]}
         finally:  # before the last message: then the id may be used again, or is already
             if self._operations.get(id_) is asyncio.current_task():
                 del self._operations[id_]
-        with suppress(OSError, RuntimeError):  # the client is gone, which reading will tell
+        with suppress(_Closed):  # reading will tell
             await self._say(end)
 
     async def _next(self) -> _Message:
@@ -207,4 +209,8 @@ class _Connection:
             raise _Closed(4400, f"not a message of {PROTOCOL}: {error}") from None
 
     async def _say(self, message: dict[str, Any]) -> None:
-        await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+        """Raises _Closed when the client is gone."""
+        try:
+            await self._send({"type": "websocket.send", "text": orjson.dumps(message).decode()})
+        except (OSError, RuntimeError):  # as servers say it
+            raise _Closed from None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog.testing
 
 from subgraphs.journal.app import build
 from subgraphs.shared import graphql_ws
@@ -190,6 +192,34 @@ async def test_operations_are_bounded(
     monkeypatch.setattr("subgraphs.shared.service.SUBSCRIPTIONS_MAX", 0)
     async with staff(service, Role.AUDITOR).following(TAIL) as following:
         assert await following.code() == "TOO_MANY_SUBSCRIPTIONS"
+
+
+async def test_a_client_that_goes_while_it_is_sent_an_event_is_no_fault(
+    service: Service[Any],
+) -> None:
+    await staff(service, Role.AUDITOR).answer(
+        'mutation { exportEvents(where: {}, format: CSV, idempotencyKey: "k") {'
+        " userErrors { code } } }"
+    )
+    gone = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def send_until_gone(message: Any) -> None:
+            if '"next"' in message.get("text", ""):
+                gone.set()
+                raise ConnectionResetError
+            await send(message)
+
+        await service.app(scope, receive, send_until_gone)
+
+    with structlog.testing.capture_logs() as logs:
+        async with socket(app, headers=actor(service, Role.AUDITOR)) as connection:
+            await greet(connection)
+            await connection.say(subscribe(TAIL))
+            async with asyncio.timeout(10):
+                await gone.wait()
+            await until(service, 0)
+    assert [line for line in logs if line["log_level"] == "error"] == []
 
 
 async def test_a_subscription_is_not_one_answer(service: Service[Any]) -> None:
