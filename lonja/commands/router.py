@@ -134,8 +134,10 @@ async def _reload_when_told(
         seen = now
         try:
             await app.reload(await asyncio.to_thread(source))
-        except (RouterError, RouterRefused) as error:
-            click.echo(f"the graph was not replaced: {error}", err=True)
+        except Exception as error:  # a file amid being written may be wrong in any way
+            known = isinstance(error, RouterError | RouterRefused)
+            why = error if known else f"{type(error).__name__}: {error}"
+            click.echo(f"the graph was not replaced: {why}", err=True)
         else:
             click.echo("the graph was replaced", err=True)
 
