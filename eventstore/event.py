@@ -83,7 +83,7 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Where a command came from, as far as it is known.
 
     That tells of a person, `of`. A log with keys keeps it `sealed`, and so it is read, without `ip`
-    and `agent`: `EventStore.clients` and the full feed open it.
+    and `agent`: `EventStore.persons.clients` and the full feed open it.
     """
 
     ip: str | None = None
