@@ -183,7 +183,9 @@ class Listener:
                 self._stopping.wait(self._retry_seconds)
 
     def _listen(self, connection: psycopg.Connection[Any]) -> None:
-        wire = connection.pgconn
+        wire, poll = connection.pgconn, select.poll()
+        poll.register(wire.socket, select.POLLIN)
+        poll.register(self._wake_read, select.POLLIN)
         ask_at = tell_at = 0.0
         while not self._stopping.is_set() or self._telling:
             now = time.monotonic()
@@ -198,9 +200,8 @@ class Listener:
                 connection.execute(f"NOTIFY \"{self._layout.channel}\", '{self._head.position}'")
                 tell_at = now + TELL_SECONDS_MIN
                 continue
-            wires: list[Any] = [wire.socket, self._wake_read]
             until = min(ask_at, tell_at) if self._telling else ask_at
-            select.select(wires, [], [], max(until - now, 0))
+            poll.poll(max(until - now, 0) * 1000)
             with suppress(BlockingIOError):
                 self._wake_read.recv(4096)
             wire.consume_input()
