@@ -37,8 +37,7 @@ def readable(
     *,
     progress: Callable[[int, int], None] = lambda done, of: None,
 ) -> Readable:
-    """Open every sealed payload of the log . What is of persons who were erased
-    is not unreadable.
+    """Open every sealed payload of the log. What is of persons who were erased is not unreadable.
 
     Raises what concerns all persons: WrongMasterKey, NoKeyring.
     """
