@@ -265,17 +265,18 @@ class Committer:
 
     def _answer(self, flight: Flight) -> None:
         """Tell everybody of a batch that is stored."""
-        self._flights.remove(flight)
         batch = flight.batch
         self.batches += 1
         self._recent.add(batch.placed, batch.base, batch.stored_at)
         self._head.advance(batch.position)
         deliver(zip(flight.tickets, batch.answers, strict=True))
+        self._flights.remove(flight)
         self._committed()
 
     def _give_up(self, error: Exception) -> None:
         """A mistake of ours fails what is on its way, or would be next: we go on."""
         self._disconnect()
+        self._writer = Writer(self._layout)
         if not self._flights and self._queue:
             self._flights.append(Flight([self._queue.popleft()], Batch(())))
         failure = StoreUnavailable(self._layout.name, repr(error), unknown=True)

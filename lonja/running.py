@@ -39,15 +39,17 @@ async def running_shop(
         stop = asyncio.Event()
         router = router_over(services, settings)
         app = ExportFiles(Readiness(router, services), services["journal"].app)
-        async with serving(app, host=settings.host, port=port, stop=stop):
-            try:
-                yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
-            finally:
-                router.stop()
-                # Clients of this process went a moment ago: the server still has to notice.
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(router.idle(), IDLE_SECONDS_MAX)
-        await router.close()
+        try:
+            async with serving(app, host=settings.host, port=port, stop=stop):
+                try:
+                    yield RunningShop(services, f"http://{_in_url(settings.host)}:{port}/graphql")
+                finally:
+                    router.stop()
+                    # Clients of this process went a moment ago: the server still has to notice.
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(router.idle(), IDLE_SECONDS_MAX)
+        finally:
+            await router.close()
 
 
 @asynccontextmanager
