@@ -11,12 +11,12 @@ import structlog
 from eventstore import EventStoreError
 from subgraphs.journal.reads import Row, Where
 from subgraphs.journal.schema import Info, RecordedEvent, require_auditor
-from subgraphs.journal.tail import RETRY_SECONDS, Positions, cursor_text
+from subgraphs.journal.tail import RETRY_SECONDS, RETRY_SECONDS_MAX, Positions, cursor_text
 from subgraphs.journal.where import EventWhere
 from subgraphs.shared.errors import InvalidPage, RequestError
 from subgraphs.shared.events import AuditRead
 from subgraphs.shared.graphql import subscription
-from subgraphs.shared.reading import Reading, asked, record_reads
+from subgraphs.shared.reading import READS_PREFIX, Reading, asked, record_reads
 from subgraphs.shared.service import NOT_RECORDED
 
 log = structlog.get_logger("subgraphs.journal")
@@ -42,7 +42,8 @@ class Subscription:
     ) -> AsyncGenerator[RecordedEvent, None]:
         require_auditor(info)
         wanted = (where or EventWhere()).conditions()
-        if wanted.type is not None and AuditRead.TYPE in wanted.type:
+        of_types, of_stream = wanted.type or (), wanted.stream or ""
+        if AuditRead.TYPE in of_types or of_stream.startswith(READS_PREFIX):
             raise InvalidPage(
                 f"`{AuditRead.TYPE}` has no live tail, since each look at it would be another one: "
                 "ask `auditReads`"
@@ -57,7 +58,7 @@ class Subscription:
 
 async def _follow(info: Info, at: Positions, where: Where) -> AsyncGenerator[RecordedEvent, None]:
     """A batch is recorded as a whole, then shown event by event."""
-    tail = info.context.resources.tail
+    tail, pause = info.context.resources.tail, RETRY_SECONDS
     while True:
         batch = await tail.next(at, where)
         asked(info)
@@ -66,8 +67,10 @@ async def _follow(info: Info, at: Positions, where: Where) -> AsyncGenerator[Rec
             await _record(info)
         except EventStoreError as error:
             log.warning("tail not recorded", reason=str(error))
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, RETRY_SECONDS_MAX)
             continue
+        pause = RETRY_SECONDS
         for event, cursor in zip(events, batch.cursors, strict=True):
             if tail.erasures != batch.erasures:  # what follows is read anew, without who was erased
                 break

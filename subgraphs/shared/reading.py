@@ -76,10 +76,13 @@ def asked(info: Info[RequestContext[Any], None], *, of: str = "") -> None:
     info.context.reading.ask(raw.field_name, arguments, of=of)
 
 
+READS_PREFIX = "aud_"
+
+
 def reads_stream(reader: str) -> str:
     """The stream of what somebody read."""
     prefix, _, rest = reader.partition("_")
-    return f"aud_{rest if prefix == 'usr' and rest else reader}"
+    return f"{READS_PREFIX}{rest if prefix == 'usr' and rest else reader}"
 
 
 async def record_reads(store: EventStore, reads: Iterable[AuditRead], metadata: Metadata) -> None:

@@ -303,8 +303,9 @@ async def test_what_is_asked_of_each_event_is_recorded_too(shop: Shop) -> None:
         assert ([each.field for each in of_event.asked], of_event.events) == (["consequences"], 1)
 
 
-async def test_a_tail_of_reads_is_refused(shop: Shop) -> None:
-    async with shop.auditor.following(TAIL, where={"type": [AuditRead.TYPE]}) as following:
+@pytest.mark.parametrize("where", [{"type": [AuditRead.TYPE]}, {"streamId": "aud_1"}])
+async def test_a_tail_of_reads_is_refused(shop: Shop, where: dict[str, Any]) -> None:
+    async with shop.auditor.following(TAIL, where=where) as following:
         assert await following.code() == "INVALID_PAGE"
 
 
