@@ -315,7 +315,9 @@ class Committer:
         singles = [
             Flight(
                 [ticket],
-                Batch([ticket.request], [attempt.only(n) for attempt in batch.lost]),
+                Batch(
+                    [ticket.request], [attempt.only(n, ticket.request) for attempt in batch.lost]
+                ),
             )
             for n, ticket in enumerate(tickets)
         ]

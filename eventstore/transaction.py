@@ -55,8 +55,8 @@ _encode = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One time that a batch was decided, and what it is if that was stored: found, when nobody
-    knows, by the last event that it gave a place.
+    """One time that a batch was decided, and what it is if that was stored: when nobody knows, the
+    log does, as it holds the events that were given a place, all of them and no others.
 
     Positions count from 0, or from where the log stood, if that was known: `after`.
     """
@@ -66,12 +66,14 @@ class Attempt:
     after: int = 0
 
     @property
-    def marker(self) -> Placed | None:
-        return self.placed[-1] if self.placed else None
+    def ids(self) -> set[bytes]:
+        return {item.row.id.bytes for item in self.placed}
 
-    def only(self, number: int) -> Attempt:
-        """The same, told to one of its callers."""
-        return Attempt(self.answers[number : number + 1], self.placed, self.after)
+    def only(self, number: int, request: Request) -> Attempt:
+        """What it is for one of its callers, whose request that was."""
+        own = {row.id.bytes for write in request.writes for row in write.rows}
+        placed = [item for item in self.placed if item.row.id.bytes in own]
+        return Attempt(self.answers[number : number + 1], placed, self.after)
 
 
 @dataclass(slots=True)
@@ -236,15 +238,12 @@ class Writer:
             calls.append((b"known", [texts(keys)]))
         conditions = conditions_of(requests)
         calls += [(b"matching", matching_params(unless)) for unless in conditions]
-        markers = {attempt.marker.row.id.bytes: attempt for attempt in batch.lost if attempt.marker}
-        if markers:
-            calls.append((b"found", [fixed(UUID, 16, list(markers))]))
+        lost = set[bytes]().union(*(attempt.ids for attempt in batch.lost))
+        if lost:
+            calls.append((b"found", [fixed(UUID, 16, list(lost))]))
         results = wire.run(calls)
-        if markers and results[-1].ntuples:
-            id_, position, stored_at = (results[-1].get_value(0, n) for n in range(3))
-            attempt = markers[id_ or b""]
-            base = integer(position) - attempt.placed[-1].position
-            batch.settle(attempt, base, integer(stored_at))
+        if lost and results[-1].ntuples:
+            settle_found(batch, results[-1])
             return None
         heads = results[2]
         names, versions = column(heads, 0), column(heads, 1)
@@ -290,6 +289,18 @@ class Writer:
         else:
             assert row is not None
             self.covered = row[0]
+
+
+def settle_found(batch: Batch, found: PGresult) -> None:
+    """Settle a batch by those of its events that are in the log, which is one of the attempts."""
+    ids, positions, times = (column(found, number) for number in range(3))
+    for attempt in reversed(batch.lost):
+        if attempt.ids == set(ids):
+            place = ids.index(attempt.placed[-1].row.id.bytes)
+            base = integer(positions[place]) - attempt.placed[-1].position
+            batch.settle(attempt, base, integer(times[place]))
+            return
+    raise RuntimeError(f"of a batch {len(ids)} events are stored, as in none of its attempts")
 
 
 def decide(requests: Sequence[Request], plan: Plan, apart: Wire | None = None) -> list[Answer]:
