@@ -16,7 +16,6 @@ import platform
 import statistics
 import sys
 import sysconfig
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -33,6 +32,7 @@ from psycopg.conninfo import conninfo_to_dict
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.server import durable_server
 from eventstore import (
     Actor,
     Append,
@@ -44,7 +44,6 @@ from eventstore import (
 )
 from eventstore.audit import verify
 from eventstore.recorders import LogApplicationRecorder
-from lonja.postgres import EmbeddedPostgres
 
 OUTPUT = Path(".benchmarks/append.json")
 CALLERS = 64
@@ -295,11 +294,8 @@ def main() -> None:
     if options.work:
         asyncio.run(work(options.work, options.callers, options.seconds))
         return
-    with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
-        Path(folder).chmod(0o755)
-        data_dir = options.data_dir or Path(folder, "data")
-        with EmbeddedPostgres(data_dir, durable=True) as server:
-            show(asyncio.run(measure(server.create_database, options.seconds)))
+    with durable_server(options.data_dir) as server:
+        show(asyncio.run(measure(server.create_database, options.seconds)))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import json
 import random
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,8 +34,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.append import EVENT, OrderPlaced, metadata
+from benchmarks.server import durable_server
 from eventstore import Append, EventStore, EventTypes, Unless
-from lonja.postgres import SETTINGS, EmbeddedPostgres
+from lonja.postgres import SETTINGS
 
 OUTPUT = Path(".benchmarks/growth.json")
 SMALL_EVENTS = 100_000
@@ -290,15 +290,8 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--shared-buffers", default=SETTINGS["shared_buffers"], metavar="SIZE")
     options: Any = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
-        Path(folder).chmod(0o755)
-        data_dir = options.data_dir or Path(folder, "data")
-        with EmbeddedPostgres(
-            data_dir,
-            throwaway=not options.data_dir,
-            settings={"shared_buffers": options.shared_buffers},
-        ) as server:
-            show(asyncio.run(run(options, server.create_database)), options.events)
+    with durable_server(options.data_dir, {"shared_buffers": options.shared_buffers}) as server:
+        show(asyncio.run(run(options, server.create_database)), options.events)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -23,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.server import durable_server
 from eventstore import (
     Actor,
     Append,
@@ -35,7 +35,6 @@ from eventstore import (
     Personal,
     event_type,
 )
-from lonja.postgres import EmbeddedPostgres
 
 OUTPUT = Path(".benchmarks/personal.json")
 ROUNDS = 5
@@ -133,11 +132,8 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--data-dir", type=Path)
     options: Any = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
-        Path(folder).chmod(0o755)
-        data_dir = options.data_dir or Path(folder, "data")
-        with EmbeddedPostgres(data_dir, durable=True) as server:
-            show(asyncio.run(measure(server.create_database, options.events)))
+    with durable_server(options.data_dir) as server:
+        show(asyncio.run(measure(server.create_database, options.events)))
 
 
 if __name__ == "__main__":

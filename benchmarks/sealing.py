@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import tempfile
 import time
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -31,9 +30,9 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.append import CALLERS, OrderPlaced, appends
+from benchmarks.server import durable_server
 from eventstore import EventStore, EventTypes
 from eventstore.audit import Seal, Sealer, Signer
-from lonja.postgres import EmbeddedPostgres
 
 OUTPUT = Path(".benchmarks/sealing.json")
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
@@ -169,20 +168,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--data-dir", type=Path)
     options: Any = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lonja-benchmark-") as folder:
-        Path(folder).chmod(0o755)
-        data_dir = options.data_dir or Path(folder, "data")
-        with EmbeddedPostgres(data_dir, durable=True) as server:
-            show(
-                [
-                    measure(
-                        server.create_database(f"sealing_{together:d}"),
-                        options.seconds,
-                        together=together,
-                    )
-                    for together in (True, False)
-                ]
-            )
+    with durable_server(options.data_dir) as server:
+        show(
+            [
+                measure(
+                    server.create_database(f"sealing_{together:d}"),
+                    options.seconds,
+                    together=together,
+                )
+                for together in (True, False)
+            ]
+        )
 
 
 if __name__ == "__main__":

@@ -99,13 +99,13 @@ class Batch:
         """An attempt was stored: its positions counted from `base`."""
         self.answers = attempt.answers
         if base:
-            self.answers = [moved(answer, base) for answer in attempt.answers]
+            self.answers = [counted_from(base, answer) for answer in attempt.answers]
         self.placed, self.base, self.stored_at = attempt.placed, base, stored_at
         self.position = base + (attempt.placed[-1].position if attempt.placed else attempt.after)
 
 
-def moved(answer: Answer, base: int) -> Answer:
-    """An answer whose position counted from `base`."""
+def counted_from(base: int, answer: Answer) -> Answer:
+    """An answer whose position counted from `base`, with its place in the log."""
     if not isinstance(answer, Appended):
         return answer
     return Appended(base + answer.position, answer.versions, answer.replayed, answer.outcome)

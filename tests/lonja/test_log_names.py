@@ -9,11 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
 from eventstore import ANY, Actor, Append, EventStore, Metadata
 from eventstore.event import Event
-from lonja.cli import main
 from lonja.keys import address_key
 from lonja.output import console
 from lonja.settings import SERVICES, load
@@ -23,6 +21,8 @@ from subgraphs.shared.ids import new_id
 from subgraphs.users.email_streams import EmailStreams
 from subgraphs.users.events import EmailReleased, EmailReserved, RoleGranted
 from tests.support.leftovers import in_database
+from tests.support.log_command import log_command as lonja
+from tests.support.log_command import settings_for
 from tests.support.memory_feed import MemoryFeed
 
 pytestmark = pytest.mark.slow
@@ -71,13 +71,8 @@ class Logs:
 @pytest.fixture
 def logs(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logs:
     databases = {service: new_database() for service in SERVICES}
-    monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps(databases))
-    monkeypatch.setenv("LONJA_DATA_DIR", str(tmp_path / "data"))
+    settings_for(databases, tmp_path / "data", monkeypatch)
     return Logs(databases)
-
-
-def lonja(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["log", *arguments])
 
 
 def test_a_number_stands_for_its_stream(logs: Logs) -> None:

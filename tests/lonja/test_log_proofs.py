@@ -11,11 +11,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
 
 from eventstore import Actor, Append, Event, EventStore, EventTypes, Metadata, event_type
-from lonja.cli import main
 from lonja.settings import SERVICES
+from tests.support.log_command import log_command as lonja
 
 pytestmark = pytest.mark.slow
 EVENTS = 25
@@ -53,10 +52,6 @@ async def _write(conninfo: str) -> None:
                     reason="two\nlines",
                 ),
             )
-
-
-def lonja(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["log", *arguments])
 
 
 def change(conninfo: str, sql: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from eventstore import ANY, Actor, Append, EventStore, EventTypes, Metadata
 from lonja.cli import main
@@ -21,6 +21,8 @@ from lonja.settings import SERVICES, load
 from subgraphs.orders.cart_events import CartCreated, CartDestinationSet, CartLineSet
 from subgraphs.orders.parts import Destination
 from subgraphs.shared.ids import new_id
+from tests.support.log_command import log_command as lonja
+from tests.support.log_command import settings_for
 
 pytestmark = pytest.mark.slow
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,13 +61,8 @@ class Logs:
 @pytest.fixture
 def logs(new_database: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Logs:
     databases = {service: new_database() for service in SERVICES}
-    monkeypatch.setenv("LONJA_DATABASE_URLS", json.dumps(databases))
-    monkeypatch.setenv("LONJA_DATA_DIR", str(tmp_path / "data"))
+    settings_for(databases, tmp_path / "data", monkeypatch)
     return Logs(databases)
-
-
-def lonja(*arguments: str) -> Result:
-    return CliRunner().invoke(main, ["log", *arguments])
 
 
 def test_each_way_to_read_is_recorded(logs: Logs, tmp_path: Path) -> None:
